@@ -1,0 +1,43 @@
+# Two commands for a newcomer, as root on Debian 12 or 13:  make demo  and  make check
+PYTHON := /usr/bin/python3
+VENV := .venv
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: setup demo check check-fast check-slow lint bench clean
+
+setup: build/.packages $(VENV)/.ready
+
+build/.packages: debian-packages.txt
+	mkdir -p build
+	tools/install-packages
+	touch $@
+
+$(VENV)/.ready: requirements-dev.txt | build/.packages
+	$(PYTHON) -m venv --system-site-packages $(VENV)
+	$(VENV)/bin/python -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+demo: build/.packages
+	tools/demo
+
+lint: setup
+	$(VENV)/bin/ruff check src tests tools bin
+	$(VENV)/bin/ruff format --check src tests tools bin
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/codespell README.md NEWS.md docs src tests
+
+check: lint
+	$(VENV)/bin/python -m pytest -m "not slow" --timeout 900
+
+check-fast: lint
+	$(VENV)/bin/python -m pytest -m "not slow and not root and not network" --timeout 60
+
+check-slow: setup
+	$(VENV)/bin/python -m pytest -m slow --timeout 3600
+
+bench: setup
+	$(VENV)/bin/python tools/bench.py
+
+clean:
+	rm -rf build $(VENV)

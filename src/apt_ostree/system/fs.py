@@ -1,0 +1,68 @@
+"""Files and directories: atomic writes, removal that never leaves its tree, sizes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from apt_ostree.system import failpoint
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Replace `path` by `data`: a crash leaves the old or the new content, never a part."""
+    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(fd, "wb") as out:
+            out.write(data)
+            os.fchmod(out.fileno(), mode)
+            out.flush()
+            os.fsync(out.fileno())
+        failpoint.reach("fs.before-rename")
+        os.rename(name, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    sync_dir(path.parent)
+
+
+def sync_dir(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete `path` and what is below it; never follows links, never crosses into a mount.
+
+    Immutable flags (`chattr +i`, which libostree sets on deployment roots) are not cleared here.
+    """
+    with suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+
+
+@contextmanager
+def temp_dir(parent: Path, prefix: str) -> Iterator[Path]:
+    """A private directory (0700) for the time of the block."""
+    parent.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+    try:
+        yield path
+    finally:
+        remove_tree(path)
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes an ordinary user could still write on the filesystem that holds `path`."""
+    usage = os.statvfs(path)
+    return usage.f_bavail * usage.f_frsize

@@ -1,0 +1,70 @@
+"""Mounts: a private mount namespace, overlays and binds that end with their block."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from apt_ostree.errors import AptOstreeError
+
+_libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNS = 0x00020000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT = 1, 2, 4, 32
+MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE = 4096, 16384, 1 << 18, 1 << 19
+MNT_DETACH = 2
+
+
+def _mount(source: str, target: Path, fstype: str, flags: int, data: str = "") -> None:
+    done = _libc.mount(source.encode(), os.fsencode(target), fstype.encode(), flags, data.encode())
+    if done != 0:
+        number = ctypes.get_errno()
+        raise AptOstreeError(f"mounting {fstype or 'bind'} on {target}: {os.strerror(number)}")
+
+
+def _umount(target: Path) -> None:
+    _libc.umount2(os.fsencode(target), MNT_DETACH)
+
+
+def enter_private_namespace() -> None:
+    """Give this process its own mount namespace; later mounts end with the process.
+
+    Needs CAP_SYS_ADMIN; affects only the calling thread, so call it before starting others.
+    """
+    if _libc.unshare(CLONE_NEWNS) != 0:
+        number = ctypes.get_errno()
+        raise AptOstreeError(
+            f"entering a mount namespace: {os.strerror(number)}", hint="run this command as root"
+        )
+    _mount("none", Path("/"), "", MS_REC | MS_SLAVE)
+
+
+@contextmanager
+def overlay(target: Path, *, lower: Sequence[Path], upper: Path, work: Path) -> Iterator[None]:
+    """Mount an overlay for the time of the block; `lower[0]` is the topmost lower layer.
+
+    Index, metacopy and directory redirects are off: the upper directory must be readable on its
+    own, since it is what gets committed (kernel: Documentation/filesystems/overlayfs.rst).
+    """
+    layers = ":".join(str(p).replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+                      for p in lower)  # fmt: skip
+    options = (f"lowerdir={layers},upperdir={upper},workdir={work},"
+               "index=off,metacopy=off,redirect_dir=off,xino=off")  # fmt: skip
+    _mount("overlay", target, "overlay", 0, options)
+    try:
+        yield
+    finally:
+        _umount(target)
+
+
+@contextmanager
+def bind(source: Path, target: Path, *, read_only: bool = False) -> Iterator[None]:
+    _mount(str(source), target, "", MS_BIND)
+    try:
+        if read_only:
+            _mount("none", target, "", MS_BIND | MS_REMOUNT | MS_RDONLY)
+        yield
+    finally:
+        _umount(target)
