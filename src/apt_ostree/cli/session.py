@@ -1,0 +1,70 @@
+"""What a running command gets besides its arguments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from apt_ostree.cli.command import Command, Target
+from apt_ostree.cli.options import Args
+from apt_ostree.cli.render.output import Output
+from apt_ostree.errors import AptOstreeError
+
+BOOTED_MARK = Path("/run/ostree-booted")
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/=:-")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of the program: where it prints, its environment, how it was called."""
+
+    out: Output
+    env: Mapping[str, str]
+    argv: tuple[str, ...]  # without the program's name
+    is_root: bool = True
+    booted_mark: Path = BOOTED_MARK
+
+    @property
+    def command_line(self) -> str:
+        """The title of the transaction, stored in history."""
+        return " ".join(quote(word) for word in self.argv)
+
+    def sysroot(self, args: Args) -> Path:
+        """The sysroot to work on, absolute."""
+        return Path(os.path.abspath(args.text("sysroot") or "/"))
+
+    def check(self, command: Command, args: Args) -> None:
+        """Refuse early what cannot work here: no root, no OSTree system."""
+        if (
+            command.needs_root
+            and not self.is_root
+            and "APTOSTREE_SUPPRESS_REQUIRES_ROOT_CHECK" not in self.env
+        ):
+            raise AptOstreeError(
+                "This command requires root privileges", hint=f"sudo apt-ostree {self.command_line}"
+            )
+        if command.target is not Target.SYSROOT or not args.has("sysroot"):
+            return
+        if not args.text("sysroot") and not self.booted_mark.exists():
+            where = ""
+            if container := self.env.get("container"):
+                where = f"; found container={container} environment variable"
+            raise AptOstreeError(
+                f"This system was not booted via libostree{where}.",
+                details=(
+                    "Currently, most apt-ostree commands only work on ostree-based host systems.",
+                ),
+            )
+
+
+def quote(word: str) -> str:
+    """Shell quoting that leaves what needs none, and `=` and `:` besides, as it is."""
+    if word and all(letter in _PLAIN for letter in word):
+        return word
+    return "'" + word.replace("'", "'\\''") + "'"
+
+
+def quote_all(words: Sequence[str]) -> list[str]:
+    return [quote(w) for w in words]
