@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from apt_ostree.model.plan import Plan
 
 
 class Progress(Protocol):
@@ -57,3 +59,10 @@ class Timings:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - start
+
+
+@runtime_checkable
+class PlanWatcher(Protocol):
+    """A Progress that also wants to see the plan, once it is made and before it is carried out."""
+
+    def plan_ready(self, plan: Plan) -> None: ...
