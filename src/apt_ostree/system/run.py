@@ -94,8 +94,9 @@ def spawn(
     stdout: int | None = subprocess.PIPE,
     stderr: int | None = subprocess.STDOUT,
     pass_fds: Collection[int] = (),
+    umask: int = -1,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A running program for the time of the block.
+    """A running program for the time of the block; `umask` -1 keeps ours.
 
     Whatever ends the block early (an error, Ctrl-C) kills the program and its process group and
     reaps it, so that nothing outlives the work that started it.
@@ -105,7 +106,7 @@ def spawn(
     try:
         child = subprocess.Popen(
             cmd, env={**base_env(), **(env or {})}, stdin=stdin, stdout=stdout, stderr=stderr,
-            pass_fds=tuple(pass_fds), start_new_session=True,
+            pass_fds=tuple(pass_fds), start_new_session=True, umask=umask,
         )  # fmt: skip
     except FileNotFoundError as err:
         raise missing_tool(cmd[0]) from err
@@ -119,3 +120,17 @@ def spawn(
         for pipe in (child.stdin, child.stdout, child.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+def run_bytes(argv: Sequence[str | Path], *, stdin: bytes) -> bytes:
+    """A filter: `stdin` through a program, its stdout back.  Errors as `run`."""
+    cmd = tuple(str(a) for a in argv)
+    log.debug("+ %s", shlex.join(cmd))
+    try:
+        done = subprocess.run(cmd, check=False, env=base_env(), input=stdin, capture_output=True)
+    except FileNotFoundError as err:
+        raise missing_tool(cmd[0]) from err
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").splitlines()
+        raise CommandError(cmd, done.returncode, said[-TAIL_LINES:])
+    return done.stdout

@@ -1,0 +1,148 @@
+"""The place where one tree is built: an overlay over checkouts that nothing may write to.
+
+Checkouts share inodes with the repository and with running deployments, and package code changes
+inodes in place (dpkg itself does `chmod` on the old file of a set-id program).  So everything runs
+on an overlay: `root` is the complete tree, `upper` what differs from the lower layers, and only
+`upper` is committed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from apt_ostree.system import fs, mount
+
+PREFIX = "apt-ostree-"
+OPAQUE = "trusted.overlay.opaque"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Directories of one build; `directory` and all below is private (0700) and on the same
+    filesystem as the repository, so that files move into it without a copy."""
+
+    directory: Path
+
+    @property
+    def upper(self) -> Path:
+        return self.directory / "upper"
+
+    @property
+    def root(self) -> Path:
+        return self.directory / "root"
+
+    @contextmanager
+    def mounted(
+        self, lower: Sequence[Path], *, binds: Sequence[tuple[str, str]] = ()
+    ) -> Iterator[Path]:
+        """The complete tree at `root` for the time of the block; `lower[0]` is the topmost.
+
+        Its `/etc` is the vendor configuration (`usr/etc`), as package code expects; `binds` are
+        pairs (directory of the tree, where else it appears), for package-manager state that lives
+        below `/usr` and is looked for below `/var`.  Needs a private mount namespace.
+        """
+        work = self.directory / "work"
+        for path in (self.upper, self.root, work):
+            path.mkdir(exist_ok=True)
+        etc = self.upper / "etc"
+        if not etc.exists():
+            # Hides the machine's own /etc when the lower layer is a deployment.
+            etc.mkdir(mode=0o755)
+            os.setxattr(etc, OPAQUE, b"y")
+        with ExitStack() as stack:
+            stack.enter_context(mount.overlay(self.root, lower=lower, upper=self.upper, work=work))
+            usr_etc = self.root / "usr/etc"
+            usr_etc.mkdir(exist_ok=True)
+            stack.enter_context(mount.bind(usr_etc, self.root / "etc"))
+            for inside, shown in binds:
+                source, target = self.root / inside, self.root / shown
+                source.mkdir(parents=True, exist_ok=True)
+                target.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(mount.bind(source, target))
+            yield self.root
+
+
+@contextmanager
+def create(repo: Path) -> Iterator[Workspace]:
+    """A new workspace in the repository's own temporary directory, gone after the block.
+
+    It is locked while in use; what a killed process left behind is not, and `sweep` removes it.
+    """
+    parent = repo / "tmp"
+    sweep(repo)
+    with fs.temp_dir(parent, PREFIX) as directory:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield Workspace(directory)
+        finally:
+            os.close(fd)
+
+
+def sweep(repo: Path) -> int:
+    """Remove the workspaces of processes that died; returns how many.
+
+    Their mounts went with their mount namespace.
+    """
+    count = 0
+    for path in (repo / "tmp").glob(f"{PREFIX}*"):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fs.remove_tree(path)
+            count += 1
+        except BlockingIOError:
+            pass  # in use
+        finally:
+            os.close(fd)
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class UpperChanges:
+    """What an upper directory says besides its files: `removed` paths, `cleared` directories."""
+
+    removed: tuple[str, ...]
+    cleared: tuple[str, ...]
+
+
+def settle_upper(upper: Path) -> UpperChanges:
+    """Make an unmounted upper directory plain: whiteouts and overlay attributes become a value.
+
+    A whiteout is a character device 0:0, an opaque directory hides what is below it (kernel:
+    overlayfs.rst).  File capabilities and other attributes stay.  Cost: O(upper).
+    """
+    removed: list[str] = []
+    cleared: list[str] = []
+    pending = [("", os.fspath(upper))]
+    while pending:
+        at, folder = pending.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path = f"{at}/{entry.name}"
+                info = entry.stat(follow_symlinks=False)
+                if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
+                    removed.append(path)
+                    os.unlink(entry.path)
+                    continue
+                is_dir = stat.S_ISDIR(info.st_mode)
+                if stat.S_ISLNK(info.st_mode):
+                    continue  # trusted.* on links is not used by overlayfs without redirects
+                for name in os.listxattr(entry.path, follow_symlinks=False):
+                    if name == OPAQUE and is_dir:
+                        cleared.append(path)
+                    if name.startswith("trusted.overlay."):
+                        with suppress(OSError):
+                            os.removexattr(entry.path, name, follow_symlinks=False)
+                if is_dir:
+                    pending.append((path, entry.path))
+    return UpperChanges(tuple(sorted(removed)), tuple(sorted(cleared)))
