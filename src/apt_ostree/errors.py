@@ -72,7 +72,27 @@ class MissingToolError(AptOstreeError):
 
 
 class ScriptError(AptOstreeError):
-    """A maintainer or treefile script failed, hung or was stopped by the sandbox."""
+    """A maintainer or treefile script failed, hung or was stopped by the sandbox.
+
+    Where known: `package`, `script` (`postinst`), its `arguments`, and its exit `status`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        package: str | None = None,
+        script: str | None = None,
+        arguments: Sequence[str] = (),
+        status: int | None = None,
+        hint: str | None = None,
+        details: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, details=details)
+        self.package = package
+        self.script = script
+        self.arguments = tuple(arguments)
+        self.status = status
 
 
 class SolveError(AptOstreeError):
