@@ -58,7 +58,7 @@ def test_good_values(text, name, value):
 
 
 BAD = [
-    ("packges: [a]", "t:1: Unknown fields: packges", "did you mean 'packages'?"),
+    ("packagesz: [a]", "t:1: Unknown fields: packagesz", "did you mean 'packages'?"),
     ("\npackages-amd46: [a]", "t:2: Unknown fields: packages-amd46", "'packages-amd64'"),
     ("zzzz: 1", "t:1: Unknown fields: zzzz", "apt-ostree-treefile(5)"),
     ("<<: {a: 1}", "t:1: Unknown fields: <<", ""),
@@ -154,7 +154,7 @@ def test_json_ignores_unknown_keys_and_knows_lines():
 
 @pytest.mark.parametrize("text", [
     "", "{", '{"a" 1}', '{"a": 1,}', "[1,]", '{"a": 01}', '{"a": "\\ud800"}', '{"a": "\n"}',
-    '{"a": 1} x', '{"a": 1, "a": 2}', '{"a": 1e999}', '{"a": NaN}', '{"a": tru}',
+    '{"a": 1} x', '{"a": 1, "a": 2}', '{"a": 1e999}', '{"a": NaN}', '{"a": nul}',
 ])  # fmt: skip
 def test_malformed_json_names_the_line(text):
     with pytest.raises(TreefileError, match=r"^t:[0-9]+: not valid JSON: "):
