@@ -9,23 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from apt_ostree.cli import main as cli
 from apt_ostree.cli import registry
 from apt_ostree.cli.command import Command, Target
 from apt_ostree.cli.options import Opt
 from apt_ostree.errors import AptOstreeError, TreefileError, UsageError
 
 PROGRAM = Path(__file__).parents[2] / "bin" / "apt-ostree"
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*words):
-        code = cli.main(["apt-ostree", *words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

@@ -127,6 +127,13 @@ def _run(entry: registry.Entry, rest: list[str], session: Session) -> int:
     try:
         args = parse(command.all_options, rest)
         _check_required(command, args)
+        if args.flag("version"):
+            out.text(version_text())
+            return 0
+        out.is_quiet = args.flag("quiet")
+        session.check(command, args)
+        with unwinding(out.note):
+            return command.run(args, session)
     except HelpRequested:
         out.text(command_help(entry.name, entry.summary, command))
         return 0
@@ -134,14 +141,6 @@ def _run(entry: registry.Entry, rest: list[str], session: Session) -> int:
         if command.family is Family.GOPTION:
             raise
         return _clap_error(entry.name, command, err, out)
-    if args.flag("version"):
-        out.text(version_text())
-        return 0
-    out.is_quiet = args.flag("quiet")
-    session.check(command, args)
-    try:
-        with unwinding(out.note):
-            return command.run(args, session)
     except UsageError as err:
         out.help_on_error(command_help(entry.name, entry.summary, command))
         raise AptOstreeError(f"usage error: {err.message}", hint=err.hint) from err

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from apt_ostree.cli.command import Command, Target
 from apt_ostree.cli.options import Args
 from apt_ostree.cli.render.output import Output
+from apt_ostree.cli.render.text import quote
 from apt_ostree.errors import AptOstreeError
 
 BOOTED_MARK = Path("/run/ostree-booted")
-_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/=:-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,3 @@ class Session:
                     "Currently, most apt-ostree commands only work on ostree-based host systems.",
                 ),
             )
-
-
-def quote(word: str) -> str:
-    """Shell quoting that leaves what needs none, and `=` and `:` besides, as it is."""
-    if word and all(letter in _PLAIN for letter in word):
-        return word
-    return "'" + word.replace("'", "'\\''") + "'"
-
-
-def quote_all(words: Sequence[str]) -> list[str]:
-    return [quote(w) for w in words]

@@ -1,0 +1,215 @@
+"""The use cases that commands call: one function each, imported when it is called.
+
+Each function here is a signature and an import.  The import waits because `--help`, completion and
+`status` must not pay for apt, GI and YAML; it is dynamic because `cli` is checked and tested on its
+own, against these signatures.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from apt_ostree.errors import AptOstreeError
+from apt_ostree.model.change import Change, Options, Outcome
+from apt_ostree.model.compose import CommitRequest, Composed, ExtensionsRequest, InstallRequest
+from apt_ostree.model.package import Package
+from apt_ostree.model.package_diff import PackageDiff
+from apt_ostree.model.plan import SourceInfo
+from apt_ostree.model.progress import Progress
+
+Json = dict[str, Any]
+
+
+def _module(name: str) -> Any:
+    full = f"apt_ostree.{name}"
+    try:
+        return importlib.import_module(full)
+    except ModuleNotFoundError as err:
+        if err.name != full:
+            raise
+        raise AptOstreeError(f"this version has no '{name}'") from None
+
+
+# -- a sysroot
+
+
+def change(
+    sysroot: Path, stateroot: str | None, edit: Change, options: Options, progress: Progress
+) -> Outcome:
+    """Carry out one change: plan, build, deploy."""
+    outcome: Outcome = _module("host.change").run(sysroot, stateroot, edit, options, progress)
+    return outcome
+
+
+def init(path: Path, stateroot: str, *, dry_run: bool) -> bool:
+    """Make a sysroot; False when it was one already."""
+    is_new: bool = _module("host.sysroot").init(path, stateroot, dry_run=dry_run)
+    return is_new
+
+
+def deployments(sysroot: Path) -> list[Json]:
+    """The deployment dictionaries, in boot order."""
+    found: list[Json] = _module("host.status").deployments(sysroot)
+    return found
+
+
+def rollback(sysroot: Path, stateroot: str | None, progress: Progress, *, dry_run: bool) -> Outcome:
+    outcome: Outcome = _module("host.rollback").run(sysroot, stateroot, progress, dry_run=dry_run)
+    return outcome
+
+
+def cleanup(
+    sysroot: Path, stateroot: str | None, what: set[str], progress: Progress, *, dry_run: bool
+) -> Json:
+    """`what` holds the D-Bus words: base, pending-deploy, rollback-deploy, repomd."""
+    done: Json = _module("host.cleanup").run(sysroot, stateroot, what, progress, dry_run=dry_run)
+    return done
+
+
+def prune(sysroot: Path, progress: Progress, *, dry_run: bool) -> Json:
+    """Delete what nothing needs: {commits, packages, downloads, freed-bytes}."""
+    done: Json = _module("host.cleanup").prune(sysroot, dry_run, progress)
+    return done
+
+
+def kernel_arguments(sysroot: Path, stateroot: str | None, index: int | None) -> str:
+    """The `options` line of a boot entry, `ostree=` included."""
+    line: str = _module("host.kargs").show(sysroot, stateroot, index)
+    return line
+
+
+def checkout(sysroot: Path, rev: str, dest: Path, progress: Progress, *, copy: bool) -> str:
+    """Write the tree of `rev` to `dest` and return the commit's checksum."""
+    checksum: str = _module("host.checkout").run(sysroot, rev, dest, progress, copy=copy)
+    return checksum
+
+
+# -- packages on a sysroot
+
+
+def refresh(
+    sysroot: Path, stateroot: str | None, progress: Progress, *, force: bool
+) -> Sequence[SourceInfo]:
+    found: Sequence[SourceInfo] = _module("host.metadata").refresh(
+        sysroot, stateroot, force, progress
+    )
+    return found
+
+
+def search(
+    sysroot: Path, stateroot: str | None, terms: Sequence[str], progress: Progress
+) -> Iterable[tuple[str, str, str]]:
+    """(group header, package name, summary), in the order they are to be shown."""
+    found: Iterable[tuple[str, str, str]] = _module("host.metadata").search(
+        sysroot, stateroot, terms, progress
+    )
+    return found
+
+
+def info(
+    sysroot: Path, stateroot: str | None, names: Sequence[str], progress: Progress
+) -> list[Json]:
+    """A record per package: the control fields under `control`, and where it stands here."""
+    found: list[Json] = _module("host.metadata").info(sysroot, stateroot, names, progress)
+    return found
+
+
+def package_list(
+    sysroot: Path,
+    stateroot: str | None,
+    patterns: Sequence[str],
+    *,
+    which: str,
+    deployment: str | None,
+    progress: Progress,
+) -> list[Json]:
+    """`which` is all, layered, base or upgradable: {name, arch, version, origin, candidate}."""
+    found: list[Json] = _module("host.packages").list(
+        sysroot, stateroot, patterns, which=which, deployment=deployment, progress=progress
+    )
+    return found
+
+
+def why(sysroot: Path, stateroot: str | None, target: str, *, deployment: str | None) -> Json:
+    """{target, package, chain: [{kind, name, text}]} from the file or package to its cause."""
+    found: Json = _module("insight.why").explain(sysroot, stateroot, target, deployment=deployment)
+    return found
+
+
+def history(sysroot: Path, *, limit: int | None) -> list[Json]:
+    """Entries newest first, in the form of `history --json`."""
+    found: list[Json] = _module("insight.history").entries(sysroot, limit=limit)
+    return found
+
+
+# -- commits
+
+
+def resolve(repo: Path, rev: str) -> str | None:
+    """The checksum of a ref, checksum or unique prefix; None when there is none."""
+    checksum: str | None = _module("insight.diff").resolve(repo, rev)
+    return checksum
+
+
+def packages_of(repo: Path, commit: str) -> Sequence[Package]:
+    found: Sequence[Package] = _module("insight.diff").listing(repo, commit)
+    return found
+
+
+def package_diff(repo: Path, before: str, after: str) -> PackageDiff:
+    found: PackageDiff = _module("insight.diff").packages(repo, before, after)
+    return found
+
+
+def changelogs(repo: Path, diff: PackageDiff, after: str) -> Mapping[str, Sequence[str]]:
+    """New changelog entries by package name, each entry a text of several lines."""
+    found: Mapping[str, Sequence[str]] = _module("insight.diff").changelogs(repo, diff, after)
+    return found
+
+
+# -- composes
+
+
+def compose_tree(install: InstallRequest, commit: CommitRequest, progress: Progress) -> Composed:
+    made: Composed = _module("compose.tree").run(install, commit, progress)
+    return made
+
+
+def compose_install(
+    request: InstallRequest, dest: Path, progress: Progress, *, postprocess: bool
+) -> Composed:
+    made: Composed = _module("compose.install").run(
+        request, dest, progress, postprocess=postprocess
+    )
+    return made
+
+
+def compose_postprocess(root: Path, treefile: Path | None, progress: Progress) -> Composed:
+    made: Composed = _module("compose.postprocess").run(root, treefile, progress)
+    return made
+
+
+def compose_commit(
+    treefile: Path, root: Path, request: CommitRequest, progress: Progress
+) -> Composed:
+    made: Composed = _module("compose.commit").run(treefile, root, request, progress)
+    return made
+
+
+def compose_rootfs(request: InstallRequest, dest: Path, progress: Progress) -> Composed:
+    made: Composed = _module("compose.rootfs").run(request, dest, progress)
+    return made
+
+
+def compose_extensions(request: ExtensionsRequest, progress: Progress) -> Composed:
+    made: Composed = _module("compose.extensions").run(request, progress)
+    return made
+
+
+def treefile_json(treefile: Path) -> Json:
+    """The expanded treefile, as `--print-only` shows it."""
+    expanded: Json = _module("compose.tree").expanded(treefile)
+    return expanded

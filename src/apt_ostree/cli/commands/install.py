@@ -1,0 +1,78 @@
+"""apt-ostree install: layer packages on the next deployment."""
+
+from __future__ import annotations
+
+from apt_ostree.cli import common, requests, transaction
+from apt_ostree.cli.command import Command
+from apt_ostree.cli.options import Args, Opt
+from apt_ostree.cli.session import Session
+from apt_ostree.errors import AptOstreeError, UsageError
+from apt_ostree.model.change import Change
+
+# install, uninstall and search accept the union of these; what has no use is ignored.
+SHARED = (
+    *common.STATEROOT,
+    common.REBOOT,
+    common.DRY_RUN,
+    Opt("assumeyes", "y", help="Auto-confirm interactive prompts for non-security questions"),
+    Opt("allow-inactive", help="Allow inactive package requests"),
+    Opt("idempotent", help="Do nothing if package already (un)installed"),
+    common.UNCHANGED_77,
+    common.LOCK,
+    Opt("enablerepo", metavar="ID", is_repeatable=True,
+        help="Enable the apt source, container builds only"),
+    Opt("disablerepo", metavar="ID", is_repeatable=True,
+        help="Only disabling all (*) apt sources is supported, container builds only"),
+    Opt("releasever", metavar="RELEASEVER", is_repeatable=True,
+        help="Set the suite, container builds only"),
+    *common.RESULT,
+)  # fmt: skip
+OPTIONS = (
+    *SHARED,
+    common.UNINSTALL,
+    common.CACHE_ONLY,
+    common.DOWNLOAD_ONLY,
+    # hidden until the running system can be changed
+    Opt("apply-live", "A", is_hidden=True),
+    Opt("force-replacefiles", help="Allow package to replace files from other packages"),
+)
+NO_PACKAGE = "At least one PACKAGE must be specified"
+
+
+def check_sources(args: Args) -> None:
+    for name in ("enablerepo", "disablerepo"):
+        if args.many(name):
+            raise AptOstreeError(f"--{name} currently only works in a container build")
+
+
+def check_live(args: Args) -> None:
+    if not args.flag("apply-live"):
+        return
+    if args.flag("reboot"):
+        raise AptOstreeError("Cannot specify `apply-live` and `reboot`")
+    raise AptOstreeError(
+        "'--apply-live' is not available: this version does not change the running system",
+        hint="leave it out; the packages are there after the next boot",
+    )
+
+
+def run(args: Args, session: Session) -> int:
+    if not args.rest:
+        raise UsageError(NO_PACKAGE)
+    check_sources(args)
+    check_live(args)
+    with requests.gathered(session, args, args.rest) as found:
+        is_forced = args.flag("force-replacefiles")
+        if is_forced and found.names:
+            raise AptOstreeError("Non-local fileoverrides not implemented")
+        edit = Change(
+            install=found.names,
+            install_local=() if is_forced else found.files,
+            install_fileoverride_local=found.files if is_forced else (),
+            uninstall=args.many("uninstall"),
+        )
+        ending = transaction.Ending(exits_77=args.flag("unchanged-exit-77"))
+        return transaction.carry_out(session, args, edit, ending=ending)
+
+
+COMMAND = Command(run, usage="PACKAGE [PACKAGE...]", options=OPTIONS, needs_root=True)

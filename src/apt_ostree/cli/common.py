@@ -1,0 +1,64 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+from apt_ostree.cli.options import Args, Opt
+from apt_ostree.cli.session import Session
+from apt_ostree.errors import AptOstreeError
+from apt_ostree.model.change import Options
+
+STATEROOT = (
+    Opt("os", metavar="OSNAME", dest="stateroot", is_hidden=True),
+    Opt("stateroot", metavar="STATEROOT", help="Operate on provided STATEROOT", dest="stateroot"),
+)
+REBOOT = Opt("reboot", "r", help="Initiate a reboot after operation is complete")
+LONG_REBOOT = Opt("reboot", help="Initiate a reboot after operation is complete")
+DRY_RUN = Opt("dry-run", "n", help="Exit after printing the transaction")
+LONG_DRY_RUN = Opt("dry-run", help="Exit after printing the transaction")
+JSON = Opt("json", help="Print the result as JSON")
+TIMING = Opt("timing", help="Print how long each phase took, on standard error")
+CACHE_ONLY = Opt("cache-only", "C", help="Do not download latest ostree and package data")
+DOWNLOAD_ONLY = Opt("download-only", help="Just download latest ostree and package data")
+LOCK = Opt("lock-finalization", help="Prevent automatic deployment finalization on shutdown")
+HIDDEN_LOCK = Opt("lock-finalization", is_hidden=True)
+UNCHANGED_77 = Opt("unchanged-exit-77", help="If no new deployment made, exit 77")
+BYPASS_DRIVER = Opt("bypass-driver", help="Force the operation even if an updates driver is there")
+DEPLOYMENT = Opt("deployment", metavar="ID", help="Look at deployment ID, as `status` names it")
+
+_PACKAGES = "Package Options"
+INSTALL = Opt("install", metavar="PKG", is_repeatable=True, group=_PACKAGES,
+              help="Overlay additional package")  # fmt: skip
+UNINSTALL = Opt("uninstall", metavar="PKG", is_repeatable=True, group=_PACKAGES,
+                help="Remove overlayed additional package")  # fmt: skip
+PACKAGES = (INSTALL, UNINSTALL)
+
+# Every command that makes a deployment takes these.
+RESULT = (JSON, TIMING)
+
+STATUS_UNCHANGED = 77
+
+
+def stateroot(args: Args) -> str | None:
+    return args.text("stateroot") or None
+
+
+def options(args: Args, session: Session, *, allow_downgrade: bool = False) -> Options:
+    """What the shared options say about how to carry a change out."""
+
+    def flag(name: str) -> bool:
+        return args.has(name) and args.flag(name)
+
+    if flag("cache-only") and flag("download-only"):
+        raise AptOstreeError("Can't specify cache-only and download-only")
+    if flag("dry-run") and flag("download-only"):
+        raise AptOstreeError("Can't specify dry-run and download-only")
+    return Options(
+        dry_run=flag("dry-run"),
+        cache_only=flag("cache-only"),
+        download_only=flag("download-only"),
+        allow_inactive=flag("allow-inactive"),
+        idempotent=flag("idempotent"),
+        allow_downgrade=allow_downgrade,
+        lock_finalization=flag("lock-finalization"),
+        command_line=session.command_line,
+    )

@@ -1,0 +1,170 @@
+"""How every command that makes a deployment runs and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from apt_ostree.cli import backend, common
+from apt_ostree.cli.options import Args
+from apt_ostree.cli.render import diff as diffs
+from apt_ostree.cli.render import plan as plans
+from apt_ostree.cli.render.progress import Text, watching
+from apt_ostree.cli.render.table import timings
+from apt_ostree.cli.session import Session
+from apt_ostree.errors import AptOstreeError
+from apt_ostree.model.change import Change, Outcome
+from apt_ostree.model.plan import Plan
+from apt_ostree.model.progress import Progress
+
+REBOOT_LINE = 'Run "systemctl reboot" to start a reboot'
+QUEUED_LINE = f"Changes queued for next boot. {REBOOT_LINE}"
+DRY_RUN_LINE = "Exiting because of '--dry-run' option"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a command says when it has made a deployment, and when it has not."""
+
+    lines: tuple[str, ...] = (QUEUED_LINE,)
+    shows_diff: bool = True
+    exits_77: bool = False  # when nothing changed
+
+
+@contextmanager
+def reporting(session: Session, args: Args) -> Iterator[Progress]:
+    """Progress as text: on stdout like a result's preface, on stderr beside JSON."""
+    is_json = args.has("json") and args.flag("json")
+    out = session.out
+    stream, style = (out.err, out.err_style) if is_json else (out.out, out.style)
+
+    def show(plan: Plan) -> None:
+        for line in plans.transaction(plan):
+            print(line, file=stream)
+
+    with watching(stream, style, is_quiet=out.is_quiet, show_plan=show) as progress:
+        yield progress
+
+
+def carry_out(
+    session: Session,
+    args: Args,
+    edit: Change,
+    *,
+    ending: Ending,
+    allow_downgrade: bool = False,
+    cache_only: bool = False,
+) -> int:
+    """Run one change on the sysroot that `args` name, and report it."""
+    import dataclasses
+
+    options = common.options(args, session, allow_downgrade=allow_downgrade)
+    if cache_only:
+        options = dataclasses.replace(options, cache_only=True)
+
+    def work(sysroot: Path, progress: Progress) -> Outcome:
+        return backend.change(sysroot, common.stateroot(args), edit, options, progress)
+
+    return run(session, args, work, ending=ending)
+
+
+def run(
+    session: Session,
+    args: Args,
+    work: Callable[[Path, Progress], Outcome],
+    *,
+    ending: Ending,
+) -> int:
+    """Do `work` on the sysroot and end as the contract says; the exit status is returned."""
+    sysroot = session.sysroot(args)
+    check_reboot(sysroot, args)
+    with reporting(session, args) as progress:
+        outcome = work(sysroot, progress)
+        if args.flag("dry-run") and outcome.plan is not None:
+            _show_once(progress, outcome.plan)
+    status = common.STATUS_UNCHANGED if ending.exits_77 and not outcome.changed else 0
+    if args.flag("timing"):
+        for line in timings(outcome.timings):
+            session.out.note(line)
+    if args.flag("json"):
+        session.out.json(outcome_json(outcome, is_dry_run=args.flag("dry-run")))
+        is_done = not args.flag("dry-run")
+    elif args.flag("dry-run"):
+        if outcome.plan is not None and not session.out.is_quiet:
+            for line in plans.explanation(outcome.plan):
+                session.out.line(line)
+        session.out.line(DRY_RUN_LINE)
+        return 0
+    else:
+        is_done = True
+        _say(session, args, sysroot, outcome, ending)
+    if is_done and outcome.changed and _wants_reboot(args):
+        reboot()
+    return status
+
+
+def _show_once(progress: Progress, plan: Plan) -> None:
+    """The transaction list of a dry run, should the work not have announced its plan."""
+    if isinstance(progress, Text) and not progress.has_shown_plan:
+        progress.plan_ready(plan)
+
+
+def check_reboot(sysroot: Path, args: Args) -> None:
+    """A reboot is for the running system; asked for another one it would be a surprise."""
+    if _wants_reboot(args) and sysroot != Path("/"):
+        raise AptOstreeError(
+            f"Cannot reboot: '{sysroot}' is not the running system", hint="leave out --reboot"
+        )
+
+
+def _wants_reboot(args: Args) -> bool:
+    return args.has("reboot") and args.flag("reboot")
+
+
+def _say(session: Session, args: Args, sysroot: Path, outcome: Outcome, ending: Ending) -> None:
+    out = session.out
+    if args.has("download-only") and args.flag("download-only"):
+        out.line("Update downloaded.")
+        return
+    if not outcome.changed or _wants_reboot(args):
+        return
+    if ending.shows_diff:
+        for line in booted_diff(sysroot):
+            out.line(line)
+    for line in ending.lines:
+        out.line(line)
+
+
+def booted_diff(sysroot: Path) -> Iterator[str]:
+    """Packages that differ between the running deployment and the one that boots next."""
+    if sysroot != Path("/"):
+        return  # nothing of another sysroot is running
+    found = backend.deployments(sysroot)
+    booted = next((d for d in found if d["booted"]), None)
+    if booted is None or booted["checksum"] == found[0]["checksum"]:
+        return
+    repo = sysroot / "ostree/repo"
+    yield from diffs.block(backend.package_diff(repo, booted["checksum"], found[0]["checksum"]))
+
+
+def reboot() -> None:
+    from apt_ostree.system.run import run as run_program
+
+    run_program(["systemctl", "reboot"])
+
+
+def outcome_json(outcome: Outcome, *, is_dry_run: bool) -> dict[str, Any]:
+    """`--json`: a dry run prints the plan alone, a real one what became of it."""
+    plan = None if outcome.plan is None else outcome.plan.as_dict()
+    if is_dry_run and plan is not None:
+        return plan
+    return {
+        "changed": outcome.changed,
+        "deployment": outcome.deployment,
+        "plan": plan,
+        "timings": dict(outcome.timings),
+        "notes": dict(outcome.notes),
+    }
