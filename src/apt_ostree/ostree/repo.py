@@ -152,6 +152,17 @@ class Repo:
             )
             return sorted(info.get_name() for info in found)
 
+    def object_path(self, rev: str, path: str) -> Path:
+        """Where the repository itself keeps a regular file of a commit: to be read, never written.
+
+        Only bare repositories keep content as plain files (`objects/XX/YY.file`).
+        """
+        file = self.root(rev).resolve_relative_path(path)
+        with translate(f"reading {path} in {rev}"):
+            file.ensure_resolved()
+            checksum = str(file.get_checksum())
+        return self.path / "objects" / checksum[:2] / f"{checksum[2:]}.file"
+
     # -- changes
 
     @contextmanager

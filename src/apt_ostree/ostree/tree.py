@@ -121,6 +121,15 @@ class Tree:
         finally:
             os.close(fd)
 
+    def add_archive(self, source: int) -> None:
+        """Lay an uncompressed tar stream, read from a descriptor to its end, over the tree.
+
+        Owners are the numbers of the archive; parents that it leaves out are root's, 0755.  PAX
+        `SCHILY.xattr.*` records become extended attributes.  Releases the interpreter lock.
+        """
+        with translate("writing the tree"):
+            self._repo.handle.write_archive_to_mtree_from_fd(source, self._mtree, None, True, None)
+
     def write(self) -> Gio.File:
         """Write the directory objects; the result goes to `Repo.write_commit`."""
         with translate("writing the tree"):
