@@ -83,7 +83,7 @@ def run(
     check_reboot(sysroot, args)
     with reporting(session, args) as progress:
         outcome = work(sysroot, progress)
-        if args.flag("dry-run") and outcome.plan is not None:
+        if args.flag("dry-run") and not args.flag("json") and outcome.plan is not None:
             _show_once(progress, outcome.plan)
     status = common.STATUS_UNCHANGED if ending.exits_77 and not outcome.changed else 0
     if args.flag("timing"):

@@ -130,7 +130,7 @@ def _live(deployment: Deployment, context: BlockContext, style: Style) -> Iterat
         if commit:
             line = text.key_value(key, commit)
             yield style.red(line) if deployment.is_booted else line
-    if diff := context.live_diffs.get(deployment.id):
+    if deployment.is_live and (diff := context.live_diffs.get(deployment.id)):
         if context.is_verbose:
             yield from diffs.aligned(diff, width=text.BLOCK_WIDTH, prefix="Live")
         else:
@@ -148,7 +148,7 @@ def signatures(
         yield from text.lines_of("GPGSignature", (_verdict(s) for s in found), width=width)
         return
     count = f"{len(found)} signature{'' if len(found) == 1 else 's'}"
-    described = [line for s in found for line in ("", *_described(s))]
+    described = [line for s in found for line in _described(s)]
     yield from text.lines_of("GPGSignature", (count, *described), width=width)
 
 
