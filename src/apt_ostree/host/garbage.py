@@ -1,0 +1,109 @@
+"""Delete what no deployment needs any more, in the one order that is safe.
+
+Boot entries first, then refs in one transaction, then objects: a crash in between leaves more than
+is needed, never less, and the next run finishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from apt_ostree.assemble import refs, workspace
+from apt_ostree.assemble.initramfs import REF_PREFIX as INITRAMFS_PREFIX
+from apt_ostree.deploy import forecast, retain
+from apt_ostree.deploy.retain import Freed, Needs
+from apt_ostree.errors import PackageError
+from apt_ostree.host import base
+from apt_ostree.model.progress import Progress
+from apt_ostree.ostree.repo import Repo
+from apt_ostree.ostree.sysroot import Deployment, Sysroot
+from apt_ostree.system import failpoint, fs
+
+# One image a kernel and set of arguments: enough for the deployments of a host and their rollbacks.
+KEPT_INITRAMFS = 4
+
+
+def collect(sysroot: Sysroot, progress: Progress, *, kept_initramfs: int = KEPT_INITRAMFS) -> Freed:
+    """Delete deployments without boot entry, refs of unneeded packages, and pruned objects.
+
+    Needs the sysroot lock.  Says what was freed when there was anything.  Raises AptOstreeError,
+    with nothing deleted from the package cache, when a deployment cannot be read.
+    """
+    repo = sysroot.repo
+    workspace.sweep(repo.path)
+    needs = retain.needs(sysroot)
+    sysroot.prepare_cleanup()
+    _drop_checkouts(sysroot, needs)
+    packages = unneeded_packages(repo, needs)
+    before = forecast.commits(repo)
+    with repo.transaction():
+        retain.set_base_refs(repo, needs.bases)
+        for ref in (*packages, *old_initramfs(repo, kept_initramfs)):
+            repo.set_ref(ref, None)
+    failpoint.reach("cleanup.before-prune")
+    _, freed_bytes = repo.prune()
+    commits = len(before - forecast.commits(repo)) if freed_bytes else 0
+    freed = Freed(bytes=freed_bytes, packages=len(packages), commits=commits)
+    if freed_bytes or packages:
+        progress.message(str(freed))
+    return freed
+
+
+def would_collect(
+    sysroot: Sysroot,
+    *,
+    remaining: Iterable[Deployment] | None = None,
+    kept_initramfs: int = KEPT_INITRAMFS,
+) -> Freed:
+    """What `collect` would free if only `remaining` (default: all) deployments were left."""
+    repo = sysroot.repo
+    left = tuple(sysroot.deployments if remaining is None else remaining)
+    needs = retain.needs(sysroot, left)
+    stay = {d.checksum for d in left} | set(needs.bases)
+    derived = {**repo.refs("ostree"), **repo.refs(retain.BASE_PREFIX)}
+    packages = unneeded_packages(repo, needs)
+    gone = {
+        *packages,
+        *old_initramfs(repo, kept_initramfs),
+        *(ref for ref, checksum in derived.items() if checksum not in stay),
+    }
+    commits, freed_bytes = forecast.prunable(repo, without=gone, keep=stay)
+    return Freed(bytes=freed_bytes, packages=len(packages), commits=commits)
+
+
+def unneeded_packages(repo: Repo, needs: Needs) -> tuple[str, ...]:
+    """Refs of cached packages that are in no deployment and in no origin."""
+    return tuple(
+        sorted(
+            ref
+            for ref, checksum in repo.refs(refs.PREFIX).items()
+            if not _is_wanted(ref, needs)
+            and not (needs.local and repo.commit(checksum).get("aptostree.sha256") in needs.local)
+        )
+    )
+
+
+def _is_wanted(ref: str, needs: Needs) -> bool:
+    try:
+        return refs.package_of(ref) in needs.packages
+    except PackageError:
+        return False  # of a version of this program that named them otherwise
+
+
+def old_initramfs(repo: Repo, kept: int) -> tuple[str, ...]:
+    """Refs of cached images but the `kept` newest; libostree writes each ref as a file."""
+    dated = sorted(
+        ((repo.path / "refs/heads" / ref).stat().st_mtime_ns, ref)
+        for ref in repo.refs(INITRAMFS_PREFIX)
+    )
+    return tuple(ref for _, ref in (dated[:-kept] if kept else dated))
+
+
+def _drop_checkouts(sysroot: Sysroot, needs: Needs) -> None:
+    """Checked out bases that no deployment is built on."""
+    folder = sysroot.path / base.KEPT
+    if folder.is_dir():
+        current = {*needs.bases, *(d.checksum for d in sysroot.deployments)}
+        for entry in folder.iterdir():
+            if entry.name not in current:
+                fs.remove_tree(entry)
