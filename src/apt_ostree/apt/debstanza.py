@@ -47,6 +47,7 @@ def stanza_unpacked(deb: Deb, *, conffile_md5: Mapping[str, str]) -> str:
     lines += [f"{name.capitalize()}: yes" for name in ("essential", "protected")
               if fields.get(name, "").strip().lower() == "yes"]  # fmt: skip
     lines.append("Status: install ok unpacked")
+    fields["version"] = _version(deb.package.version)
     for name in _BEFORE:
         lines += _line(name, fields.get(name, ""))
     for name in _DEPENDENCIES:
@@ -104,5 +105,10 @@ def _relation(text: str, name: str) -> str:
     if match["version"] is None:
         return head
     operator = match["op"] or ""
-    version = match["version"].removeprefix("0:") if ":" in match["version"] else match["version"]
-    return f"{head} ({_OLD_OPERATORS.get(operator, operator)} {version})"
+    return f"{head} ({_OLD_OPERATORS.get(operator, operator)} {_version(match['version'])})"
+
+
+def _version(text: str) -> str:
+    """Without an epoch of zero, unless a colon needs it (version.c, vdew_nonambig)."""
+    rest = text.removeprefix("0:")
+    return text if ":" in rest else rest

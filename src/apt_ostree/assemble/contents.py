@@ -34,6 +34,7 @@ class _Reading:
     policy: Policy
     sink: Sink | None
     conffiles: frozenset[str]
+    hash_all: bool
     listed: list[str] = field(default_factory=list)
     placed: dict[str, Kind] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)  # archive path -> tree path of a file
@@ -51,7 +52,10 @@ def read_contents(deb: Deb, policy: Policy, *, sink: Sink | None) -> Contents:
     Raises PackageError for content that no tree can hold, OnlyDpkg (with a sink only) for content
     that needs the real dpkg.  Without a sink such content only sets `Contents.obstacle`.
     """
-    reading = _Reading(deb, policy, sink, frozenset(c.path for c in deb.conffiles))
+    # dpkg makes md5sums for packages that have none (unpack.c, write_filehash_except).
+    hash_all = sink is not None and not any(i.name == "md5sums" for i in deb.info)
+    conffiles = frozenset(c.path for c in deb.conffiles)
+    reading = _Reading(deb, policy, sink, conffiles, hash_all)
     with deb.members() as members:
         for member, content in members:
             _read(reading, member, content)
@@ -59,7 +63,8 @@ def read_contents(deb: Deb, policy: Policy, *, sink: Sink | None) -> Contents:
         listed="".join(f"{path}\n" for path in reading.listed),
         placed=reading.placed,
         state=tuple(reading.state.values()),
-        conffile_md5=reading.md5,
+        conffile_md5={p: md5 for p, md5 in reading.md5.items() if p in conffiles},
+        md5sums="".join(f"{md5}  {p[1:]}\n" for p, md5 in reading.md5.items() if hash_all),
         newest=min(reading.newest, MAX_TIME),
         obstacle=reading.obstacle,
     )
@@ -70,9 +75,11 @@ def _read(reading: _Reading, member: Member, content: IO[bytes] | None) -> None:
     reading.newest = max(reading.newest, member.mtime)
     where = place(member.path, member.kind, reading.policy, package=reading.deb.package.nevra)
     data: IO[bytes] | bytes | None = content
-    if content is not None and member.listed in reading.conffiles:
+    if content is not None and (reading.hash_all or member.listed in reading.conffiles):
         data = content.read()
         reading.md5[member.listed] = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    elif member.kind is Kind.HARDLINK and f"/{member.target}" in reading.md5:
+        reading.md5[member.listed] = reading.md5[f"/{member.target}"]
     if where.state is not None:
         _record(reading, member, where)
     if where.tree is None or is_trimmed(where.tree, member.kind, reading.policy):

@@ -53,7 +53,8 @@ class StateRecord:
 class Contents:
     """Result of reading a package's content once.
 
-    `listed` is dpkg's `.list` file; `placed` maps paths in the tree to their kind, in archive
+    `listed` is dpkg's `.list` file; `md5sums` the file that dpkg makes for a package without one
+    (empty for others); `placed` maps paths in the tree to their kind, in archive
     order; `conffile_md5` maps absolute conffile paths to hex digests; `newest` is the latest
     member time (UNIX seconds); `obstacle` says why dpkg must unpack it, empty when nothing does.
     """
@@ -63,6 +64,7 @@ class Contents:
     state: tuple[StateRecord, ...]
     conffile_md5: Mapping[str, str]
     newest: int
+    md5sums: str = ""
     obstacle: str = ""
 
 

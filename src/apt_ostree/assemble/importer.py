@@ -132,6 +132,9 @@ def _write_info(sink: Sink, deb: Deb, contents: Contents) -> None:
     prefix = f"{TREE_DIR}/{ADMIN_DIR}/info/{deb.info_prefix}"
     listed = contents.listed.encode()
     sink.file(f"{prefix}.list", listed, size_bytes=len(listed), mode=0o644)
+    if contents.md5sums:
+        text = contents.md5sums.encode()
+        sink.file(f"{prefix}.md5sums", text, size_bytes=len(text), mode=0o644)
     for item in deb.info:
         path, size = f"{prefix}.{item.name}", len(item.content)
         sink.file(path, item.content, size_bytes=size, mode=item.mode)
