@@ -158,8 +158,8 @@ REFUSED = [
      "Invalid deployment index -1, must be a number and >= 0"),
     ("initramfs --reboot", "--reboot must be used with --enable or --disable"),
     ("initramfs --arg=x", "--arg must be used with --enable"),
-    ("initramfs --enable --disable", "Cannot simultaenously specify --enable and --disable"),
-    ("initramfs --disable --arg=x", "Cannot simultaenously specify --disable and --arg"),
+    ("initramfs --enable --disable", "Cannot simultaenously specify --enable and --disable"),  # codespell:ignore simultaenously
+    ("initramfs --disable --arg=x", "Cannot simultaenously specify --disable and --arg"),  # codespell:ignore simultaenously
     ("initramfs-etc -r",
      "Cannot use ---reboot without --track, --untrack, --untrack-all, or --force-sync"),
     ("initramfs-etc --track=/usr/x", "Path outside /etc forbidden: /usr/x"),

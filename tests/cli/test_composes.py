@@ -74,6 +74,12 @@ def test_print_only_needs_no_repo(run, files, composed):
     assert run("compose", "tree", "--print-only", "t.yaml") == (0, '{\n  "ref" : "x"\n}\n', "")
 
 
+def test_steps_without_a_plan_check_their_arguments(run, files, composed):
+    for words in (["commit", "--repo=repo", "t.yaml", "root"], ["postprocess", "root", "t.yaml"]):
+        assert run("compose", *words, "-n") == (0, "--dry-run complete; exiting\n", "")
+    assert composed == []
+
+
 def test_other_commands(run, files, composed):
     assert run("compose", "install", "t.yaml", "dest", "--postprocess")[0] == 0
     assert run("compose", "postprocess", "root", "t.yaml")[0] == 0

@@ -188,9 +188,9 @@ def program(*words, **kwargs):
 
 
 def test_arguments_must_be_utf8():
-    done = program(b"install", b"caf\xe9")
+    done = program(b"install", b"b\xe9")
     assert done.returncode == 1
-    assert done.stderr.decode().startswith("error: Argument is invalid UTF-8: caf")
+    assert done.stderr.decode().startswith("error: Argument is invalid UTF-8: b")
 
 
 def test_a_reader_that_leaves_is_no_error():

@@ -248,8 +248,8 @@ def test_refresh(run, provide):
     sources = (SourceInfo("debian:trixie", 1767225600, 7),)
     asked = []
 
-    def refresh(sysroot, stateroot, force, progress):
-        asked.append((sysroot, stateroot, force))
+    def refresh(sysroot, stateroot, force, progress, *, dry_run):
+        asked.append((sysroot, stateroot, force, dry_run))
         progress.message("apt source 'debian:trixie'; generated: 2026-01-01T00:00:00Z packages: 7")
         return sources
 
@@ -257,8 +257,12 @@ def test_refresh(run, provide):
     assert run("makecache", "-f", SYSROOT)[1].startswith("apt source 'debian:trixie'; ")
     assert run("refresh-md", "-q", "--os=x", SYSROOT) == (0, "", "")
     assert json.loads(run("refresh-md", "--json", SYSROOT)[1])[0]["packages"] == 7
-    assert asked == [(Path("/mnt"), None, True), (Path("/mnt"), "x", False)] + [
-        (Path("/mnt"), None, False)
+    assert run("refresh-md", "-n", SYSROOT)[1].endswith("Exiting because of '--dry-run' option\n")
+    assert [(stateroot, force, dry) for _, stateroot, force, dry in asked] == [
+        (None, True, False),
+        ("x", False, False),
+        (None, False, False),
+        (None, False, True),
     ]
 
 
@@ -298,7 +302,7 @@ def test_init_and_checkout(run, provide, commits, tmp_path):
     )
     assert run("checkout", "new", str(target), "-n", SYSROOT)[1].startswith("Would check out b")
     assert asked == [(target, "debian"), (target, "x"), ("new", target, True)]
-    code, _, err = run("checkout", "new", str(tmp_path), SYSROOT)
+    err = run("checkout", "new", str(tmp_path), SYSROOT)[2]
     assert err == f"error: Refusing to operate on extant target {tmp_path}\n"
     assert run("init", "--stateroot=../x", str(target))[2] == (
         "error: Invalid stateroot name '../x'\n"

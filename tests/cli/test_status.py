@@ -19,7 +19,7 @@ from apt_ostree.model.deployment import Deployment
 from apt_ostree.model.package import Package
 from apt_ostree.model.package_diff import Advisory, PackageDiff
 
-FPR = "0123456789ABCDEF0123456789ABCDEF01234567"
+FINGERPRINT = "0123456789ABCDEF0123456789ABCDEF01234567"
 BOOTED = {
     "id": f"debian-{'2' * 64}.0", "osname": "debian", "serial": 0, "checksum": "2" * 64,
     "booted": True, "staged": False, "pinned": True, "unlocked": "none",
@@ -36,7 +36,7 @@ PENDING = {
     "pinned": False, "version": "13.20260101.0", "timestamp": 1767225600,
     "base-checksum": "1" * 64, "base-version": "13.20260101.0", "base-timestamp": 1767225600,
     "gpg-enabled": True,
-    "signatures": [[True, False, False, False, False, FPR, 1767225600, 0, "RSA", "SHA512", "Ann",
+    "signatures": [[True, False, False, False, False, FINGERPRINT, 1767225600, 0, "RSA", "SHA512", "Ann",
                     "ann@example.org"]],
     "layered-commit-meta": {"ostree.source-title": "from debian/trixie"},
     "packages": ["strace", "htop", "a b"], "requested-packages": ["strace", "htop", "a b", "vim"],
@@ -132,13 +132,13 @@ def test_colours_only_with_a_terminal():
 @pytest.mark.parametrize(
     ("valid", "missing", "expected"),
     [
-        (True, False, f"Valid signature by {FPR}"),
-        (False, False, f"Invalid signature by {FPR}"),
-        (False, True, f"Can't check signature: public key {FPR} not found"),
+        (True, False, f"Valid signature by {FINGERPRINT}"),
+        (False, False, f"Invalid signature by {FINGERPRINT}"),
+        (False, True, f"Can't check signature: public key {FINGERPRINT} not found"),
     ],
 )
 def test_signature_verdicts(valid, missing, expected):
-    signature = [valid, False, False, False, missing, FPR, 0, 0, "RSA", "SHA512", "", ""]
+    signature = [valid, False, False, False, missing, FINGERPRINT, 0, 0, "RSA", "SHA512", "", ""]
     lines = list(signatures([signature, signature], is_verbose=False))
     assert lines == [f"{'GPGSignature':>25}: {expected}", f"{'':>27}{expected}"]
 

@@ -91,10 +91,11 @@ def checkout(sysroot: Path, rev: str, dest: Path, progress: Progress, *, copy: b
 
 
 def refresh(
-    sysroot: Path, stateroot: str | None, progress: Progress, *, force: bool
+    sysroot: Path, stateroot: str | None, progress: Progress, *, force: bool, dry_run: bool
 ) -> Sequence[SourceInfo]:
+    """Fetch package metadata; a dry run names the sources that would be asked."""
     found: Sequence[SourceInfo] = _module("host.metadata").refresh(
-        sysroot, stateroot, force, progress
+        sysroot, stateroot, force, progress, dry_run=dry_run
     )
     return found
 

@@ -27,9 +27,9 @@ DEPLOYMENT = Opt("deployment", metavar="ID", help="Look at deployment ID, as `st
 
 _PACKAGES = "Package Options"
 INSTALL = Opt("install", metavar="PKG", is_repeatable=True, group=_PACKAGES,
-              help="Overlay additional package")  # fmt: skip
+              help="Layer an additional package")  # fmt: skip
 UNINSTALL = Opt("uninstall", metavar="PKG", is_repeatable=True, group=_PACKAGES,
-                help="Remove overlayed additional package")  # fmt: skip
+                help="Remove layered package")  # fmt: skip
 PACKAGES = (INSTALL, UNINSTALL)
 
 # Every command that makes a deployment takes these.

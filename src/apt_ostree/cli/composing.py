@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from apt_ostree import __version__
-from apt_ostree.cli import common
+from apt_ostree.cli import backend, common
 from apt_ostree.cli.options import Args, Opt
 from apt_ostree.cli.render.plan import explanation
 from apt_ostree.cli.render.table import timings
@@ -179,6 +179,13 @@ def _finish_dry_run(session: Session, args: Args, made: Composed) -> None:
         session.out.line(f"--dry-run complete, updating --touch-if-changed={touched}; exiting")
     else:
         session.out.line("--dry-run complete; exiting")
+
+
+def finish_check(session: Session, args: Args, treefile: Path | None) -> int:
+    """A dry run of a step without a plan of its own: the arguments and the treefile are good."""
+    if treefile is not None:
+        backend.treefile_json(treefile)
+    return finish(session, args, Composed(changed=True))
 
 
 def composed_json(made: Composed, *, is_dry_run: bool) -> dict[str, Any]:

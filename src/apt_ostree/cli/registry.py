@@ -61,7 +61,7 @@ _COMMANDS = (
     Entry("init", "init", "Make a directory an OSTree sysroot"),
     Entry("initramfs", "initramfs", "Enable or disable local initramfs regeneration"),
     Entry("initramfs-etc", "initramfs_etc", "Add files to the initramfs"),
-    Entry("install", "install", "Overlay additional packages"),
+    Entry("install", "install", "Layer additional packages"),
     Entry("kargs", "kargs", "Query or modify kernel arguments"),
     Entry("list", "list_packages", "List the packages of a deployment"),
     Entry("prune", "prune", "Delete what no deployment needs any more"),
@@ -71,7 +71,7 @@ _COMMANDS = (
     Entry("rollback", "rollback", "Revert to the previously booted tree"),
     Entry("search", "search", "Search for packages"),
     Entry("status", "status", "Get the version of the booted system"),
-    Entry("uninstall", "uninstall", "Remove overlayed additional packages"),
+    Entry("uninstall", "uninstall", "Remove layered packages"),
     Entry("upgrade", "upgrade", "Perform a system upgrade"),
     Entry("why", "why", "Explain why a package or a file is there"),
     # groups

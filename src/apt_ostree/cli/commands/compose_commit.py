@@ -9,7 +9,7 @@ from apt_ostree.cli.options import Args
 from apt_ostree.cli.session import Session
 from apt_ostree.errors import UsageError
 
-OPTIONS = (*composing.UNIFIED, *composing.REPO, *composing.COMMIT, *common.RESULT)
+OPTIONS = (*composing.UNIFIED, *composing.REPO, *composing.COMMIT, common.DRY_RUN, *common.RESULT)
 
 
 def run(args: Args, session: Session) -> int:
@@ -19,6 +19,8 @@ def run(args: Args, session: Session) -> int:
         raise UsageError("ROOTFS must be specified")
     request = composing.commit_request(args)
     treefile, root = composing.existing(args.rest[0]), existing_root(args.rest[1])
+    if args.flag("dry-run"):
+        return composing.finish_check(session, args, treefile)
     with transaction.reporting(session, args) as progress:
         made = backend.compose_commit(treefile, root, request, progress)
     return composing.finish(session, args, made)

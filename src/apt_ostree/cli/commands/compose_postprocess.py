@@ -11,7 +11,7 @@ from apt_ostree.cli.options import Args
 from apt_ostree.cli.session import Session
 from apt_ostree.errors import AptOstreeError, UsageError
 
-OPTIONS = (*composing.UNIFIED, *common.RESULT)
+OPTIONS = (*composing.UNIFIED, common.DRY_RUN, *common.RESULT)
 
 
 def run(args: Args, session: Session) -> int:
@@ -19,6 +19,8 @@ def run(args: Args, session: Session) -> int:
         raise UsageError("ROOTFS must be specified")
     root = existing_root(args.rest[0])
     treefile = composing.existing(args.rest[1]) if len(args.rest) > 1 else None
+    if args.flag("dry-run"):
+        return composing.finish_check(session, args, treefile)
     with transaction.reporting(session, args) as progress:
         made = backend.compose_postprocess(root, treefile, progress)
     return composing.finish(session, args, made)

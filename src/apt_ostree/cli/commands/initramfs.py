@@ -21,6 +21,7 @@ OPTIONS = (
     common.DRY_RUN,
     *common.RESULT,
 )  # fmt: skip
+_BOTH = "Cannot simultaenously specify"  # codespell:ignore simultaenously - rpm-ostree's text
 
 
 def run(args: Args, session: Session) -> int:
@@ -43,9 +44,9 @@ def run(args: Args, session: Session) -> int:
 def _check(args: Args) -> None:
     is_on, is_off = args.flag("enable"), args.flag("disable")
     if is_on and is_off:
-        raise AptOstreeError("Cannot simultaenously specify --enable and --disable")
+        raise AptOstreeError(f"{_BOTH} --enable and --disable")
     if is_off and args.many("arg"):
-        raise AptOstreeError("Cannot simultaenously specify --disable and --arg")
+        raise AptOstreeError(f"{_BOTH} --disable and --arg")
     if args.flag("reboot") and not (is_on or is_off):
         raise AptOstreeError("--reboot must be used with --enable or --disable")
     if args.many("arg") and not is_on:

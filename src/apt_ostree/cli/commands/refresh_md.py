@@ -12,6 +12,7 @@ from apt_ostree.errors import UsageError
 OPTIONS = (
     *common.STATEROOT,
     Opt("force", "f", help="Expire current cache"),
+    common.DRY_RUN,
     common.JSON,
 )
 
@@ -25,6 +26,7 @@ def run(args: Args, session: Session) -> int:
             common.stateroot(args),
             progress,
             force=args.flag("force"),
+            dry_run=args.flag("dry-run"),
         )
     if args.flag("json"):
         session.out.json(
@@ -33,6 +35,8 @@ def run(args: Args, session: Session) -> int:
                 for s in sources
             ]
         )
+    elif args.flag("dry-run"):
+        session.out.line(transaction.DRY_RUN_LINE)
     return 0
 
 

@@ -12,7 +12,7 @@ from apt_ostree.model.change import Change
 OPTIONS = (
     *common.STATEROOT,
     common.REBOOT,
-    Opt("overlays", "l", help="Remove all overlayed packages"),
+    Opt("overlays", "l", help="Remove all layered packages"),
     Opt("overrides", "o", help="Remove all overrides"),
     Opt("initramfs", "i", help="Stop regenerating initramfs or tracking files"),
     common.HIDDEN_LOCK,

@@ -13,7 +13,7 @@ from apt_ostree.model.change import Change
 OPTIONS = (
     *SHARED,
     common.INSTALL,
-    Opt("all", help="Remove all overlayed additional packages"),
+    Opt("all", help="Remove all layered packages"),
 )
 
 
