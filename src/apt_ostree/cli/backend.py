@@ -10,15 +10,22 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apt_ostree.errors import AptOstreeError
-from apt_ostree.model.change import Change, Options, Outcome
-from apt_ostree.model.compose import CommitRequest, Composed, ExtensionsRequest, InstallRequest
-from apt_ostree.model.package import Package
-from apt_ostree.model.package_diff import PackageDiff
-from apt_ostree.model.plan import SourceInfo
-from apt_ostree.model.progress import Progress
+
+if TYPE_CHECKING:  # values that pass through: making their classes takes as long as parsing
+    from apt_ostree.model.change import Change, Options, Outcome
+    from apt_ostree.model.compose import (
+        CommitRequest,
+        Composed,
+        ExtensionsRequest,
+        InstallRequest,
+    )
+    from apt_ostree.model.package import Package
+    from apt_ostree.model.package_diff import PackageDiff
+    from apt_ostree.model.plan import SourceInfo
+    from apt_ostree.model.progress import Progress
 
 Json = dict[str, Any]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from apt_ostree.cli import backend, common
 from apt_ostree.cli.options import Args
-from apt_ostree.cli.render import diff as diffs
 from apt_ostree.cli.render import plan as plans
 from apt_ostree.cli.render.progress import Text, watching
 from apt_ostree.cli.render.table import timings
@@ -146,6 +145,8 @@ def booted_diff(sysroot: Path) -> Iterator[str]:
     booted = next((d for d in found if d["booted"]), None)
     if booted is None or booted["checksum"] == found[0]["checksum"]:
         return
+    from apt_ostree.cli.render import diff as diffs
+
     repo = sysroot / "ostree/repo"
     yield from diffs.block(backend.package_diff(repo, booted["checksum"], found[0]["checksum"]))
 
