@@ -133,6 +133,49 @@ def test_tree_has_what_dpkg_unpacked(repo, unpacked, tmp_path, name):
     assert {p for p, k in entry.placed.items() if k is not Kind.DIRECTORY} == set(files_in(tree))
 
 
+@pytest.mark.root
+def test_odd_package_is_stored_as_dpkg_stores_it(repo, tmp_path):
+    """No md5sums, hard link, zero epoch, unknown fields, relations in need of tidying."""
+    source = tmp_path / "source"
+    for name, text in {
+        "DEBIAN/control": "Version: 0:1.0\nPackage: odd\nX-Later: kept\nArchitecture: all\n"
+        "Multi-Arch: foreign\nPriority: Optional\nMaintainer: x <x@y>\nDepends: a(>=1),b|c ( < 2 ),\n"
+        " d:any\nRecommended: e\nEssential: no\nInstalled-Size: 3\nTag: one,\n two\nDescription: d\n"
+        " more\n .\n text\n",
+        "DEBIAN/conffiles": "/etc/odd.conf\n",
+        "DEBIAN/postinst": "#!/bin/sh\n",
+        "DEBIAN/with.dot": "ignored by dpkg",
+        "etc/odd.conf": "conf\n",
+        "usr/bin/odd": "odd\n",
+        "var/lib/odd/seed": "seed\n",
+    }.items():
+        path = source / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755 if name.endswith("postinst") else 0o644)
+    (source / "DEBIAN").chmod(0o755)
+    os.link(source / "usr/bin/odd", source / "usr/bin/same")
+    (source / "usr/bin/link").symlink_to("odd")
+    deb = tmp_path / "odd.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", source, deb], check=True,
+                   capture_output=True)  # fmt: skip
+    root = tmp_path / "dpkg"
+    (root / "var/lib/dpkg/info").mkdir(parents=True)
+    (root / "var/lib/dpkg/updates").mkdir()
+    (root / "var/lib/dpkg/status").touch()
+    subprocess.run(["dpkg", f"--root={root}", "--log=/dev/null", "--force-bad-path", "--unpack", deb],
+                   check=True, capture_output=True)  # fmt: skip
+    entry = import_deb(repo, deb)
+    ours = tree_of(repo, entry, tmp_path / "tree") / INFO
+    theirs = root / "var/lib/dpkg/info"
+    assert sorted(p.name for p in ours.iterdir()) == sorted(p.name for p in theirs.glob("odd.*"))
+    for file in ours.iterdir():
+        assert file.read_bytes() == (theirs / file.name).read_bytes(), file.name
+        assert file.stat().st_mode == (theirs / file.name).stat().st_mode, file.name
+    stanza = re.sub(r"(/etc/odd.conf) \S+", r"\1 newconffile", entry.stanza)
+    assert stanza == (root / "var/lib/dpkg/status").read_text().rstrip("\n") + "\n"
+
+
 # -- placing
 
 
