@@ -6,6 +6,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,31 @@ from fixtures.rootfs import essential_root, over
 
 from apt_ostree.sandbox import pidlimit
 from apt_ostree.system.mount import enter_private_namespace
+
+GUARD_PROCESSES = 2000
+
+
+@pytest.fixture(scope="session", autouse=True)
+def guard() -> Iterator[bool]:
+    """Keep this test run itself in a bounded group: a hostile script must never take the machine
+    down, not even when the limit under test is broken.  False where there are no such groups."""
+    homes = pidlimit.group_parents()
+    with pidlimit.limited(GUARD_PROCESSES) as limit:
+        if not isinstance(limit, pidlimit.Group):
+            yield False
+            return
+        limit.add(os.getpid())
+        yield True
+        for home in homes:  # the first that takes us back is where we came from
+            with suppress(OSError):
+                (home / "cgroup.procs").write_text(str(os.getpid()))
+                break
+
+
+@pytest.fixture
+def bomb_shelter(guard: bool) -> None:
+    if not guard:
+        pytest.skip("needs the pids controller of cgroups to be safe")
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +68,9 @@ def tree(tmp_path: Path, private_mounts: None) -> Iterator[Tree]:
 
 
 def _groups() -> set[str]:
+    """Groups of this process below the one it lives in."""
     mine = f"apt-ostree-{os.getpid()}-*"
-    return {str(p) for parent in pidlimit.group_parents() for p in parent.glob(mine)}
+    return {str(p) for parent in pidlimit.group_parents()[:1] for p in parent.glob(mine)}
 
 
 def _processes(token: str) -> list[str]:
@@ -59,13 +86,15 @@ def _processes(token: str) -> list[str]:
 
 
 @pytest.fixture
-def token(tree: Tree) -> Iterator[str]:
+def token(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Put it into the sandbox's environment; the test fails if anything with it is left."""
     token = secrets.token_hex(8)
-    state = Path(tempfile.gettempdir())
-    before = set(state.glob("apt-ostree-box-*")), Path("/proc/self/mountinfo").read_text()
+    state = tmp_path / "state-of-boxes"
+    state.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(state))
+    mounts = Path("/proc/self/mountinfo").read_text()
     yield token
     assert _processes(token) == []
     assert _groups() == set()
-    mounts = Path("/proc/self/mountinfo").read_text()
-    assert (set(state.glob("apt-ostree-box-*")), mounts) == before
+    assert list(state.iterdir()) == []
+    assert Path("/proc/self/mountinfo").read_text() == mounts

@@ -6,6 +6,8 @@ What is not listed here does not exist inside.  Verified by hostile scripts in t
 from __future__ import annotations
 
 import os
+import signal
+import stat
 import tempfile
 import threading
 from collections import deque
@@ -21,7 +23,7 @@ from apt_ostree.sandbox.mountpoint import MountPoints, has_no_links, resolve
 from apt_ostree.sandbox.policy import MAINTAINER, Policy
 from apt_ostree.sandbox.process import Limits, LineSink, supervise
 from apt_ostree.system.fs import temp_dir
-from apt_ostree.system.mount import bind
+from apt_ostree.system.mount import bind, tmpfs
 from apt_ostree.system.run import TAIL_LINES, Result
 
 HOSTNAME = "localhost"
@@ -49,9 +51,6 @@ NEUTRAL_ETC = {
     "/etc/resolv.conf": "# no network while a tree is built\n",
 }
 _SYS = ("block", "bus", "class", "dev", "devices")
-# bwrap binds these from the host (bubblewrap.c, setup_dev).  Through a read-only mount root in the
-# sandbox can still write to the devices, but not chmod or chown them for the host.  bwrap's own
-# --remount-ro would add `nodev`, so the read-only mounts are made before, in our namespace.
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _RUN_BYTES = 256 << 20
 
@@ -145,7 +144,8 @@ class Sandbox:
             except ScriptError as err:
                 raise ScriptError(f"{argv[0]} {err.message}", details=self._tail()) from err
         if status not in ok:
-            shown = -(status - 128) if status > 128 else status
+            is_signal = 128 < status <= 128 + signal.NSIG
+            shown = 128 - status if is_signal else status
             raise CommandError(argv, shown, self._tail())
         return Result(tuple(argv), status, "".join(f"{line}\n" for line in self._output))
 
@@ -182,11 +182,31 @@ def target_root(
         record = state / "requests"
         record.touch()
         record.chmod(0o666)  # scripts may drop privileges before they call a stand-in
-        for name in _DEVICES:
-            (state / name).touch()
-            stack.enter_context(bind(Path("/dev", name), state / name, read_only=True))
+        stack.enter_context(_devices(state / "dev"))
         yield Sandbox(real_root, policy, environment, tuple(var_binds), has_ostree_booted,
                       state, cancel)  # fmt: skip
+
+
+@contextmanager
+def _devices(place: Path) -> Iterator[None]:
+    """Device nodes of our own at `place`, on a read-only mount.
+
+    bwrap would bind the host's (bubblewrap.c, setup_dev), where root in the sandbox could chmod
+    and chown them for the host.  Its --remount-ro does not help, since it adds `nodev`.
+    """
+    place.mkdir()
+    with ExitStack() as stack:
+        stack.enter_context(tmpfs(place))
+        for name in _DEVICES:
+            number = os.stat(f"/dev/{name}").st_rdev
+            try:
+                os.mknod(place / name, stat.S_IFCHR | 0o666, number)
+                os.chmod(place / name, 0o666)
+            except PermissionError:  # in a container without CAP_MKNOD
+                (place / name).touch()
+                stack.enter_context(bind(Path("/dev", name), place / name, read_only=True))
+        stack.enter_context(bind(place, place, read_only=True))
+        yield
 
 
 def _has_only_default_etc(root: Path) -> bool:
@@ -220,10 +240,11 @@ class _Arguments:
         proc, dev = self._points.directory("/proc"), self._points.directory("/dev")
         self.argv += ["--proc", proc, "--remount-ro", proc, "--dev", dev]
         for name in _DEVICES:
-            self.argv += ["--dev-bind", str(state / name), f"{dev}/{name}"]
+            self.argv += ["--dev-bind", str(state / "dev" / name), f"{dev}/{name}"]
         run, tmp = self._points.directory("/run"), self._points.directory("/tmp")
         self.argv += ["--perms", "0755", "--size", str(_RUN_BYTES), "--tmpfs", run]
         self.argv += ["--perms", "1777", "--dir", f"{run}/lock"]
+        self.argv += ["--perms", "0755", "--dir", f"{run}/media"]  # /media leads there
         for directory in intercepts.DIRECTORIES:  # bwrap would make them 0700 on the way
             self.argv += ["--perms", "0755", "--dir", directory]
         self.argv += ["--perms", "1777", "--size", str(policy.tmp_bytes), "--tmpfs", tmp]

@@ -156,7 +156,7 @@ _HEAD = f"""\
 name=${{0##*/}}
 succeed() {{ exit 0; }}
 real() {{ exec "{REAL_DIR}/$name" "$@"; }}
-record() {{ printf '%s\\t%s\\n' "$name" "$*" >>{RECORD} 2>/dev/null || :; }}
+record() {{ [ ! -w {RECORD} ] || printf '%s\\t%s\\n' "$name" "$*" >>{RECORD}; }}
 case $name in
 """
 _TAIL = 'esac\necho "$name: unknown to the sandbox" >&2\nexit 127\n'

@@ -17,7 +17,6 @@ from apt_ostree.errors import AptOstreeError, CancelledError, ScriptError
 from apt_ostree.sandbox.pidlimit import Limit, limited
 from apt_ostree.system.run import KEEP_ENV, spawn
 
-TICK_S = 0.1  # how late cancelling, time and process limits may be noticed
 _START_S, _DEATH_S = 30.0, 30.0
 _CHUNK = 1 << 16
 _LINE_MAX = 1 << 13
@@ -75,11 +74,11 @@ class _Watch:
             os.set_blocking(fd, False)
             self._selector.register(fd, selectors.EVENT_READ)
 
-    def wait(self, exit_fd: int) -> bool:
-        """Read what is there within a tick; true when `exit_fd`, a pidfd, says it ended."""
+    def wait(self, exit_fd: int, tick_s: float) -> bool:
+        """Read what is there within `tick_s`; true when `exit_fd`, a pidfd, says it ended."""
         if exit_fd not in self._selector.get_map():
             self._selector.register(exit_fd, selectors.EVENT_READ)
-        ready = {key.fd for key, _ in self._selector.select(TICK_S)}
+        ready = {key.fd for key, _ in self._selector.select(tick_s)}
         for fd in self._streams:
             if fd in ready:
                 self._read(fd)
@@ -187,7 +186,7 @@ def _first_process(report: int) -> int | None:
     with selectors.DefaultSelector() as selector:
         selector.register(report, selectors.EVENT_READ)
         while b"\n" not in text and time.monotonic() < deadline:
-            if selector.select(TICK_S):
+            if selector.select(deadline - time.monotonic()):
                 data = os.read(report, 1024)
                 if not data:
                     return None
@@ -244,15 +243,15 @@ def _follow(watch: _Watch, pid: int, limits: Limits, limit: Limit) -> None:
     deadline = None if limits.timeout_s is None else time.monotonic() + limits.timeout_s
     exit_fd = os.pidfd_open(pid)
     try:
-        next_look = time.monotonic() + TICK_S
-        while not watch.wait(exit_fd):
+        next_look = time.monotonic() + limit.tick_s
+        while not watch.wait(exit_fd, limit.tick_s):
             now = time.monotonic()
             if limits.cancel is not None and limits.cancel.is_set():
                 raise CancelledError
             if deadline is not None and now >= deadline:
                 raise ScriptError(f"did not end within {limits.timeout_s:g} s and was stopped")
             if now >= next_look:
-                next_look = now + TICK_S
+                next_look = now + limit.tick_s
                 if limit.is_exceeded():
                     raise ScriptError(f"started more than {limits.process_limit} processes "
                                       "and was stopped")  # fmt: skip

@@ -68,3 +68,13 @@ def bind(source: Path, target: Path, *, read_only: bool = False) -> Iterator[Non
         yield
     finally:
         _umount(target)
+
+
+@contextmanager
+def tmpfs(target: Path) -> Iterator[None]:
+    """An empty tmpfs on which device nodes work, for the time of the block."""
+    _mount("tmpfs", target, "tmpfs", MS_NOSUID, "mode=0755,size=1m")
+    try:
+        yield
+    finally:
+        _umount(target)
