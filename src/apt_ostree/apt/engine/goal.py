@@ -1,0 +1,135 @@
+"""What a solve is to reach, and one attempt to reach it with libapt's resolver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apt_pkg
+
+from apt_ostree.apt.engine import error_lines
+from apt_ostree.apt.engine.kernel import superseded
+from apt_ostree.apt.engine.select import Wanted
+from apt_ostree.apt.engine.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """`install` and `replace` must be in the result, `remove` must not.
+
+    `prefer` only sets which version of a package is the candidate.  With `lock`, installed
+    packages other than the named ones, `free` (package ids) and a replaced kernel stay as they
+    are.
+    """
+
+    install: tuple[Wanted, ...] = ()
+    replace: tuple[Wanted, ...] = ()
+    remove: tuple[tuple[str, apt_pkg.Package], ...] = ()
+    prefer: tuple[apt_pkg.Version, ...] = ()
+    lock: bool = False
+    free: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The state libapt ended in.  Only the latest attempt's is valid: libapt has one per cache.
+
+    `errors` is empty when the goal was reached.  `kernels` are packages removed because another
+    kernel image takes their place, with the name of that image.
+    """
+
+    depcache: apt_pkg.DepCache
+    errors: tuple[str, ...]
+    kernels: tuple[tuple[apt_pkg.Package, str], ...] = ()
+
+    @property
+    def is_reached(self) -> bool:
+        return not self.errors
+
+
+def attempt(view: View, goal: Goal) -> Attempt:
+    """Try to reach `goal` from the installed state; never raises for a goal out of reach."""
+    depcache = view.depcache
+    kernels: list[tuple[apt_pkg.Package, str]] = []
+    while True:
+        errors = _mark(view, depcache, goal, kernels)
+        more = [] if errors else superseded(view, depcache, [p for p, _ in kernels])
+        if not more:
+            return Attempt(depcache, tuple(errors), tuple(kernels))
+        kernels += more
+
+
+def _mark(
+    view: View,
+    depcache: apt_pkg.DepCache,
+    goal: Goal,
+    kernels: list[tuple[apt_pkg.Package, str]],
+) -> list[str]:
+    view.reset()
+    resolver = apt_pkg.ProblemResolver(depcache)
+    chosen = (*goal.replace, *goal.install)
+    named = {w.version.parent_pkg.id for w in chosen} | {p.id for _, p in goal.remove}
+    gone = {p.id for p, _ in kernels}
+    with action_group(depcache):
+        for version in goal.prefer:
+            depcache.set_candidate_ver(version.parent_pkg, version)
+        if goal.lock:
+            for package in view.installed:
+                if package.id not in named and package.id not in goal.free | gone:
+                    # A pin could be out-voted; a candidate that is the current version cannot.
+                    depcache.set_candidate_ver(package, package.current_ver)
+                    resolver.protect(package)
+        for wanted in chosen:
+            depcache.set_candidate_ver(wanted.version.parent_pkg, wanted.version)
+            resolver.protect(wanted.version.parent_pkg)
+        for package in (*(p for _, p in goal.remove), *(p for p, _ in kernels)):
+            depcache.mark_delete(package, True)  # noqa: FBT003 - purge
+            resolver.protect(package)
+        for wanted in chosen:
+            depcache.mark_install(wanted.version.parent_pkg, True, True)  # noqa: FBT003 - with deps
+    if depcache.broken_count:
+        try:
+            resolver.resolve(True)  # noqa: FBT003 - may install to repair
+        except apt_pkg.Error as err:
+            return error_lines(err)
+    return [
+        f"{w.version.parent_pkg.name} {w.version.ver_str} cannot be chosen"
+        for w in chosen
+        if (got := result_of(depcache, w.version.parent_pkg)) is None or got.id != w.version.id
+    ]
+
+
+def action_group(depcache: apt_pkg.DepCache) -> Any:
+    """libapt's ActionGroup: marks inside it are tidied up once, at its end.
+
+    python-apt's stubs lack its context manager methods.
+    """
+    return apt_pkg.ActionGroup(depcache)
+
+
+def result_of(depcache: apt_pkg.DepCache, package: apt_pkg.Package) -> apt_pkg.Version | None:
+    """The version that `package` has in the result, None when it is not there."""
+    if depcache.marked_delete(package):
+        return None
+    if is_changed(depcache, package):
+        return depcache.get_candidate_ver(package)
+    return package.current_ver
+
+
+def is_changed(depcache: apt_pkg.DepCache, package: apt_pkg.Package) -> bool:
+    """Whether another version than the current one is put in place."""
+    return (
+        depcache.marked_install(package)
+        or depcache.marked_upgrade(package)
+        or depcache.marked_downgrade(package)
+    )
+
+
+def changes(view: View, depcache: apt_pkg.DepCache) -> Iterator[apt_pkg.Package]:
+    """The packages that the result adds, changes or removes."""
+    for package in view.cache.packages:
+        if not depcache.marked_keep(package) and (
+            depcache.marked_delete(package) or is_changed(depcache, package)
+        ):
+            yield package

@@ -1,0 +1,107 @@
+"""A small distribution under a throw-away key, and what the room's tests ask of it."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from fixtures.debrepo import Key, Repo, make_key, make_repo
+
+from apt_ostree.apt import sources
+from apt_ostree.apt.refresh import refresh
+from apt_ostree.apt.root import AptRoot
+from apt_ostree.model.progress import Silent
+
+
+@dataclass
+class Recorder(Silent):
+    """Progress that remembers what it was told, as one line each."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def message(self, text):
+        self.lines.append(text)
+
+    def task_begin(self, text):
+        self.lines.append(f"{text}...")
+
+    def task_end(self, suffix="done"):
+        self.lines[-1] += suffix
+
+    def percent(self, text, percent):
+        if percent == 100:
+            self.lines.append(f"{text}...done")
+
+
+@dataclass
+class World:
+    """A root with one signed repository; `publish` replaces what the repository has."""
+
+    base: Path
+    key: Key
+    repo: Repo | None = None
+
+    @property
+    def debs(self):
+        return self.base / "debs"
+
+    def root(self, **changes):
+        found = {"lists": self.base / "lists", "archives": self.base / "archives",
+                 "arch": "amd64", "sources": self.sources(), "recommends": False}  # fmt: skip
+        return AptRoot(**{**found, **changes})
+
+    def sources(self, **fields):
+        return sources.parse(self.repo.stanza(**fields), "test.sources")
+
+    def publish(self, *debs, **options):
+        self.repo = make_repo(self.base / "repo", debs, **{"sign": self.key, **options})
+        return self.repo
+
+    def refresh(self, progress=None, **changes):
+        return refresh(self.root(**changes), progress or Silent())
+
+    def install(self, *debs):
+        """The status file of a system in which `debs` are installed, with their file lists."""
+        return write_admindir(self.base / "dpkg", debs)
+
+
+def write_admindir(admindir, debs):
+    """A dpkg admin directory made from .debs without unpacking them; returns its status file."""
+    (admindir / "info").mkdir(parents=True, exist_ok=True)
+    stanzas = []
+    for deb in debs:
+        control = _output("dpkg-deb", "-f", deb)
+        head, _, rest = control.partition("\n")
+        stanzas.append(f"{head}\nStatus: install ok installed\n{rest}")
+        members = [line.split(None, 5)[5] for line in _output("dpkg-deb", "-c", deb).splitlines()]
+        paths = [m.split(" -> ")[0].removeprefix(".").rstrip("/") for m in members]
+        fields = dict(line.split(": ", 1) for line in control.splitlines() if ": " in line)
+        stem = fields["Package"]
+        if fields.get("Multi-Arch") == "same":
+            stem += f":{fields['Architecture']}"
+        listing = "".join(f"{p}\n" for p in ["/.", *paths[1:]])
+        (admindir / "info" / f"{stem}.list").write_text(listing)
+    status = admindir / "status"
+    status.write_text("\n".join(stanzas))
+    return status
+
+
+def _output(*argv):
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory):
+    return make_key(tmp_path_factory.mktemp("key"))
+
+
+@pytest.fixture
+def recorder():
+    return Recorder()
+
+
+@pytest.fixture
+def world(tmp_path, key):
+    return World(tmp_path, key)
