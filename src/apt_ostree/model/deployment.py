@@ -17,7 +17,7 @@ def package_from_tuple(raw: Any) -> Package:
     """The six fields (nevra, name, epoch, version, release, arch) as one value."""
     _, name, epoch, version, release, arch = raw
     text = f"{version}-{release}" if release else str(version)
-    return Package(name, arch, f"{epoch}:{text}" if epoch not in ("", "0") else text)
+    return Package(name, arch, f"{epoch}:{text}" if str(epoch) not in ("", "0") else text)
 
 
 @dataclass(frozen=True, slots=True)
