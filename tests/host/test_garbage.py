@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from fixtures.sysroots import Site, Watcher
+from fixtures.sysroots import Watcher
 
 from apt_ostree.deploy import retain
 from apt_ostree.errors import AptOstreeError
@@ -11,15 +11,7 @@ from apt_ostree.host import garbage
 from apt_ostree.model.origin import LocalPackage, Origin
 from apt_ostree.ostree.tree import Tree
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-]
-
-
-@pytest.fixture
-def site(tmp_path):
-    return Site.make(tmp_path)
+pytestmark = pytest.mark.root
 
 
 def collect(site, **options):
