@@ -31,7 +31,7 @@ CONTENTS = [
     ("ls /sys | sort", "block\nbus\nclass\ndev\ndevices"),
     ("ls /tmp /home /root /media", "/home:\n\n/media:\n\n/root:\n\n/tmp:"),
     ("stat -c %a /tmp /run/lock /run", "1777\n1777\n755"),
-    ("ls /run", "apt-ostree\nlock\nostree-booted"),
+    ("ls /run", "apt-ostree\nlock\nmedia\nostree-booted"),
     ("cat /etc/debian_version | cmp - /usr/etc/debian_version && echo same", "same"),
     ("cat /proc/net/dev | grep -c :", "1"),  # the loopback alone
     ("grep -E 'NoNewPrivs|Seccomp:' /proc/self/status | tr '\\t\\n' '  '", "NoNewPrivs: 1 Seccomp: 2"),
