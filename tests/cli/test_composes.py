@@ -33,7 +33,8 @@ def composed(provide):
         calls.append((*(a for a in args if not hasattr(a, "task_begin")), *kwargs.values()))
         return made
 
-    provide("compose.tree", run=record, expanded=lambda treefile: {"ref": "x"})
+    provide("compose.tree", run=record)
+    provide("compose.treefiles", expanded=lambda treefile: {"ref": "x"})
     for name in ("install", "postprocess", "commit", "rootfs", "extensions"):
         provide(f"compose.{name}", run=record)
     return calls

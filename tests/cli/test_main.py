@@ -203,6 +203,63 @@ def test_a_reader_that_leaves_is_no_error():
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+def test_work_goes_on_when_the_reader_leaves(tmp_path):
+    done_file = tmp_path / "done"
+    code = (
+        "import sys, types; sys.path.insert(0, 'src')\n"
+        "from pathlib import Path\n"
+        "from apt_ostree.cli import main as cli\n"
+        "from apt_ostree.model.change import Outcome\n"
+        "fake = types.ModuleType('apt_ostree.host.change')\n"
+        "def run(sysroot, stateroot, change, options, progress):\n"
+        "    for n in range(99): progress.message(f'line {n}')\n"
+        f"    Path({str(done_file)!r}).touch(); return Outcome(changed=True)\n"
+        "fake.run = run; sys.modules['apt_ostree.host.change'] = fake\n"
+        "sys.exit(cli.main(['apt-ostree', 'install', 'a', '--sysroot=/mnt']))\n"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, check=False,
+        cwd=PROGRAM.parents[1], env={**os.environ, "APTOSTREE_SUPPRESS_REQUIRES_ROOT_CHECK": "1"},
+    )  # fmt: skip
+    os.close(write)
+    assert done_file.exists()
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_full_and_closed_streams():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, str(PROGRAM), "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"error: writing the result: No space left on device\n"
+    closed = subprocess.run(["sh", "-c", f"{PROGRAM} --version >&- 2>&-"], check=False)
+    assert closed.returncode == 0
+
+
+def test_looking_needs_no_root(run, provide, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    provide("host.kargs", show=lambda *_: "quiet")
+    assert run("kargs", "--sysroot=/mnt") == (0, "quiet\n", "")
+    code, _, err = run("kargs", "--append=x", "--sysroot=/mnt")
+    assert (code, err.splitlines()) == (1, [
+        "error: This command requires root privileges",
+        "sudo apt-ostree kargs --append=x --sysroot=/mnt",
+    ])  # fmt: skip
+
+
+def test_sysroot_that_is_not_there(run):
+    assert run("status", "--sysroot=/nowhere")[2].splitlines() == [
+        "error: '/nowhere' is not a directory",
+        "apt-ostree init makes a new sysroot",
+    ]
+
+
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; sys.path.insert(0, 'src'); from apt_ostree.cli.main import main;"

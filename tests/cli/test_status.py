@@ -115,10 +115,20 @@ def test_other_origins_and_live_changes(golden):
     broken = {k: v for k, v in BOOTED.items() if k not in ("origin", "version")} | {
         "remote-error": 'Remote "foo" not found',
     }  # fmt: skip
+    unchecked = {**BOOTED, "gpg-enabled": False, "origin-error": "expected a [group] at line 1"}
     live = {**BOOTED, "live-replaced": "9" * 64, "live-inprogress": "8" * 64}
     other = {**BOOTED, "osname": "other", "booted": False}
     update = AvailableUpdate(False, "7" * 64, diff=DIFF)
-    shown = view(image, pinned, broken, live, other, live_diffs={BOOTED["id"]: DIFF}, update=update)
+    shown = view(
+        image,
+        pinned,
+        broken,
+        unchecked,
+        live,
+        other,
+        live_diffs={BOOTED["id"]: DIFF},
+        update=update,
+    )
     golden("status-origins", text(shown))
 
 

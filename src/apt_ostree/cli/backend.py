@@ -219,5 +219,5 @@ def compose_extensions(request: ExtensionsRequest, progress: Progress) -> Compos
 
 def treefile_json(treefile: Path) -> Json:
     """The expanded treefile, as `--print-only` shows it."""
-    expanded: Json = _module("compose.tree").expanded(treefile)
+    expanded: Json = _module("compose.treefiles").expanded(treefile)
     return expanded

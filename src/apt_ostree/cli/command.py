@@ -52,6 +52,7 @@ class Command:
     options: tuple[Opt, ...] = ()
     target: Target = Target.SYSROOT
     needs_root: bool = False
+    is_query: Callable[[Args], bool] = lambda _: False  # looking is free, also as a user
     family: Family = Family.GOPTION
     required: tuple[str, ...] = ()  # CLAP family: the names of the positional arguments
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TextIO
 
 from apt_ostree import __version__
 from apt_ostree.cli import registry
@@ -35,11 +36,22 @@ def main(argv: Sequence[str]) -> int:
         code = _guarded(list(argv[1:]), out, env)
         out.flush()
     except BrokenPipeError:
-        # `apt-ostree list | head`: the reader has what it wants.  The interpreter flushes stdout
-        # once more at exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # `apt-ostree list | head`: the reader has what it wants.
+        _let_go(sys.stdout, sys.stderr)
         return STATUS_SIGPIPE
+    except OSError as err:
+        _let_go(sys.stdout)
+        out.error(f"writing the result: {err.strerror}")
+        return 1
     return code
+
+
+def _let_go(*streams: TextIO) -> None:
+    """The interpreter flushes its streams once more at exit; let that go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _guarded(words: list[str], out: Output, env: Mapping[str, str]) -> int:
@@ -51,7 +63,7 @@ def _guarded(words: list[str], out: Output, env: Mapping[str, str]) -> int:
     except (BrokenPipeError, SystemExit):
         raise
     except Exception as err:
-        if env.get("APTOSTREE_DEBUG"):
+        if env.get("APTOSTREE_DEBUG") or err is out.write_error:
             raise
         out.error(
             f"internal error: {type(err).__name__}: {err}",

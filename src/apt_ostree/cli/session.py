@@ -40,6 +40,7 @@ class Session:
         if (
             command.needs_root
             and not self.is_root
+            and not command.is_query(args)
             and "APTOSTREE_SUPPRESS_REQUIRES_ROOT_CHECK" not in self.env
         ):
             raise AptOstreeError(
@@ -47,7 +48,12 @@ class Session:
             )
         if command.target is not Target.SYSROOT or not args.has("sysroot"):
             return
-        if not args.text("sysroot") and not self.booted_mark.exists():
+        if given := args.text("sysroot"):
+            if not os.path.isdir(given):
+                raise AptOstreeError(
+                    f"'{given}' is not a directory", hint="apt-ostree init makes a new sysroot"
+                )
+        elif not self.booted_mark.exists():
             where = ""
             if container := self.env.get("container"):
                 where = f"; found container={container} environment variable"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,8 @@ def reporting(session: Session, args: Args) -> Iterator[Progress]:
     stream, style = (out.err, out.err_style) if is_json else (out.out, out.style)
 
     def show(plan: Plan) -> None:
-        for line in plans.transaction(plan):
-            print(line, file=stream)
+        with suppress(OSError):  # work goes on when nobody reads any more
+            stream.write("".join(f"{line}\n" for line in plans.transaction(plan)))
 
     with watching(stream, style, is_quiet=out.is_quiet, show_plan=show) as progress:
         yield progress

@@ -67,9 +67,10 @@ class Deployment:
     is_finalization_locked: bool = False
     live_in_progress: str | None = None
     live_replaced: str | None = None
-    is_gpg_enabled: bool = False
+    is_gpg_enabled: bool | None = None  # None: nothing to verify against
     signatures: tuple[Any, ...] | None = None
     remote_error: str | None = None
+    origin_error: str | None = None
     end_of_life: str | None = None
     pending: Pending | None = None
     packages: tuple[str, ...] = ()
@@ -133,9 +134,10 @@ class Deployment:
             is_finalization_locked=raw.get("finalization-locked", False),
             live_in_progress=raw.get("live-inprogress"),
             live_replaced=raw.get("live-replaced"),
-            is_gpg_enabled=raw.get("gpg-enabled", False),
+            is_gpg_enabled=raw.get("gpg-enabled"),
             signatures=None if signatures is None else tuple(signatures),
             remote_error=raw.get("remote-error"),
+            origin_error=raw.get("origin-error"),
             end_of_life=raw.get("endoflife"),
             pending=pending,
             regenerate_initramfs=raw.get("regenerate-initramfs", False),

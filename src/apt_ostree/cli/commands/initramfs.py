@@ -26,7 +26,7 @@ _BOTH = "Cannot simultaenously specify"  # codespell:ignore simultaenously - rpm
 
 def run(args: Args, session: Session) -> int:
     _check(args)
-    if not args.flag("enable") and not args.flag("disable"):
+    if is_query(args):
         return _show(args, session)
     is_on = args.flag("enable")
     lines = [f"Initramfs regeneration is now: {'enabled' if is_on else 'disabled'}"]
@@ -39,6 +39,10 @@ def run(args: Args, session: Session) -> int:
         ending=transaction.Ending(lines=tuple(lines), shows_diff=False),
         cache_only=True,
     )
+
+
+def is_query(args: Args) -> bool:
+    return not args.flag("enable") and not args.flag("disable")
 
 
 def _check(args: Args) -> None:
@@ -76,4 +80,4 @@ def _show(args: Args, session: Session) -> int:
     return 0
 
 
-COMMAND = Command(run, options=OPTIONS, needs_root=True)
+COMMAND = Command(run, options=OPTIONS, needs_root=True, is_query=is_query)

@@ -25,8 +25,7 @@ OPTIONS = (
 
 
 def run(args: Args, session: Session) -> int:
-    is_change = any(map(args.many, ("track", "untrack", "untrack-all", "force-sync")))
-    if not is_change:
+    if is_query(args):
         if args.flag("reboot"):
             raise AptOstreeError(
                 "Cannot use ---reboot without --track, --untrack, --untrack-all, or --force-sync"
@@ -49,6 +48,10 @@ def run(args: Args, session: Session) -> int:
     return transaction.carry_out(session, args, edit, ending=ending, cache_only=True)
 
 
+def is_query(args: Args) -> bool:
+    return not any(map(args.many, ("track", "untrack", "untrack-all", "force-sync")))
+
+
 def _show(args: Args, session: Session) -> int:
     files = first_deployment(args, session).initramfs_etc
     if args.flag("json"):
@@ -62,4 +65,4 @@ def _show(args: Args, session: Session) -> int:
     return 0
 
 
-COMMAND = Command(run, options=OPTIONS, needs_root=True)
+COMMAND = Command(run, options=OPTIONS, needs_root=True, is_query=is_query)

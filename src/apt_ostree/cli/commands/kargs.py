@@ -50,7 +50,7 @@ def run(args: Args, session: Session) -> int:
         append_if_missing=args.many("append-if-missing"),
         delete_if_present=args.many("delete-if-present"),
     )
-    if not edit and not args.flag("editor"):
+    if is_query(args):
         return _show(args, session)
     if args.flag("editor"):
         final = _edit(args, session)
@@ -68,6 +68,10 @@ def run(args: Args, session: Session) -> int:
     )
 
 
+def is_query(args: Args) -> bool:
+    return not args.flag("editor") and not any(map(args.many, _EDITS))
+
+
 def _check(args: Args) -> None:
     if args.flag("editor") and any(args.many(name) for name in _EDITS):
         raise AptOstreeError(
@@ -83,7 +87,7 @@ def _check(args: Args) -> None:
             )
         if args.text("stateroot"):
             raise AptOstreeError("Cannot specify both osname and --import-from-proc-cmdline")
-    if args.flag("reboot") and not args.flag("editor") and not any(map(args.many, _EDITS)):
+    if args.flag("reboot") and is_query(args):
         raise AptOstreeError("Cannot reboot when kernel arguments not changed")
 
 
@@ -154,4 +158,4 @@ def editor_of(env: Mapping[str, str]) -> str:
     return "vi"
 
 
-COMMAND = Command(run, options=OPTIONS, needs_root=True)
+COMMAND = Command(run, options=OPTIONS, needs_root=True, is_query=is_query)

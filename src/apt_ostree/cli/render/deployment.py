@@ -43,6 +43,9 @@ def block(deployment: Deployment, context: BlockContext, style: Style) -> Iterat
         yield text.key_value("StateRoot", deployment.osname)
     if deployment.is_gpg_enabled:
         yield from signatures(deployment.signatures, is_verbose=context.is_verbose)
+    elif deployment.is_gpg_enabled is False:
+        # Whoever switched the check off shall see it, and so shall everybody after.
+        yield style.red(text.key_value("GPGSignature", "(not checked, gpg-verify=false)"))
     yield from _pending(context, style)
     yield from _overrides(deployment, context, style)
     yield from _packages(deployment, context, style)
@@ -78,6 +81,8 @@ def _identity(deployment: Deployment, style: Style) -> Iterator[str]:
         yield text.key_value("CustomOrigin", deployment.custom_origin[1])
     if deployment.remote_error:
         yield style.red(text.key_value("OstreeRemoteStatus", deployment.remote_error))
+    if deployment.origin_error:
+        yield style.red(text.key_value("OriginError", deployment.origin_error))
     if title := deployment.meta.get("ostree.source-title"):
         yield f"  {style.last_branch}{title}"
     yield version_line(

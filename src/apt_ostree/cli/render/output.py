@@ -52,10 +52,11 @@ class Output:
     style: Style = field(default_factory=Style)
     err_style: Style = field(default_factory=Style)
     is_quiet: bool = False
+    write_error: OSError | None = None  # the result could not be written
 
     @classmethod
     def standard(cls, env: Mapping[str, str]) -> Self:
-        out, err = sys.stdout, sys.stderr
+        out, err = (_open(s) for s in (sys.stdout, sys.stderr))
         for stream in (out, err):
             if reconfigure := getattr(stream, "reconfigure", None):
                 # File names need not be UTF-8; they are to come out as they are.
@@ -64,11 +65,11 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line of the result."""
-        print(text, file=self.out)
+        self._put(f"{text}\n")
 
     def text(self, text: str) -> None:
         """Result text that brings its own line ends."""
-        print(text, end="", file=self.out, flush=True)
+        self._put(text)
 
     def note(self, text: str) -> None:
         """One line of talk: notices, warnings, tables that are not the result."""
@@ -89,10 +90,26 @@ class Output:
     def json(self, value: Any) -> None:
         from apt_ostree.cli.render.json import pretty
 
-        print(pretty(value), file=self.out)
+        self._put(f"{pretty(value)}\n")
 
     def flush(self) -> None:
-        self.out.flush()
+        try:
+            self.out.flush()
+        except OSError as err:
+            self.write_error = err
+            raise
+
+    def _put(self, text: str) -> None:
+        try:
+            self.out.write(text)
+        except OSError as err:
+            self.write_error = err
+            raise
+
+
+def _open(stream: TextIO | None) -> TextIO:
+    """Started with a closed descriptor (`>&-`), Python has no stream at all."""
+    return stream or open(os.devnull, "w")
 
 
 def stream_style(stream: TextIO, env: Mapping[str, str]) -> Style:

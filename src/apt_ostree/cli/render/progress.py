@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from apt_ostree.cli.render.output import Style
@@ -84,8 +84,11 @@ class Text:
         del text, percent
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        # Work goes on when nobody reads any more (`install foo | head`); what the command prints
+        # at its end meets the same error and reports it.
+        with suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
 
 
 class Terminal(Text):
