@@ -80,7 +80,7 @@ class Deb:
                 elif _is_kept(member.path):
                     file = InfoFile(member.path, content.read(), _info_mode(member))
                     info[member.path] = file
-        if control is None or len(control) > MAX_CONTROL_BYTES:
+        if control is None or len(control) > MAX_CONTROL_BYTES or b"\0" in control:
             raise PackageError(f"'{path.name}' has no usable control file")
         text = control.decode("utf-8", "replace")
         fields = parse_fields(text, name=path.name)
@@ -96,7 +96,8 @@ class Deb:
 
     def info_text(self, name: str) -> str:
         """A control member (`postinst`, `triggers`) as text, empty when absent."""
-        return next((f.content.decode("utf-8", "replace") for f in self.info if f.name == name), "")
+        found = next((f.content for f in self.info if f.name == name), b"")
+        return found.replace(b"\0", b"").decode("utf-8", "replace")
 
     @property
     def scripts(self) -> tuple[str, ...]:
@@ -115,7 +116,7 @@ class Deb:
     def conffiles(self) -> tuple[Conffile, ...]:
         """In the order of the member; deb-conffiles(5)."""
         found = []
-        for line in self.info_text("conffiles").splitlines():
+        for line in self.info_text("conffiles").split("\n"):
             words = line.strip()
             if not words:
                 continue
@@ -162,7 +163,7 @@ def parse_fields(text: str, *, name: str) -> dict[str, str]:
     """
     fields: dict[str, str] = {}
     last = ""
-    for number, line in enumerate(re.split(r"[ \t\r]*\n", text.strip().replace("\0", "")), 1):
+    for number, line in enumerate(text.strip("\n").split("\n"), 1):
         if line[:1] in (" ", "\t") and last:
             fields[last] += "\n" + line
             continue

@@ -8,6 +8,7 @@ contain at all is dpkg's rule (tarfn.c, archives.c); what a tree can hold is `as
 from __future__ import annotations
 
 import os
+import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from apt_ostree.errors import PackageError
 from apt_ostree.system.run import spawn
 
 CHUNK_BYTES = 1 << 16
+MAX_ID = 0xFFFF_FFFE  # (uid_t) -1 is no id, chown(2)
 CAPABILITY = "security.capability"
 # Overflow ids (user_namespaces(7)): own nothing.  setpriv is in the Essential util-linux.
 _UNPRIVILEGED = (
@@ -97,10 +99,7 @@ def data_members(deb: Path) -> Iterator[Iterator[tuple[Member, IO[bytes] | None]
 @contextmanager
 def _members(deb: Path, part: str) -> Iterator[Iterator[tuple[Member, IO[bytes] | None]]]:
     with ExitStack() as stack:
-        try:
-            source = os.open(deb, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError as err:
-            raise PackageError(f"cannot open package '{deb}': {err.strerror}") from err
+        source = _open_file(deb)
         stack.callback(os.close, source)
         complaints = stack.enter_context(tempfile.TemporaryFile())
         drop = _UNPRIVILEGED if os.geteuid() == 0 else ()
@@ -122,6 +121,17 @@ def _members(deb: Path, part: str) -> Iterator[Iterator[tuple[Member, IO[bytes] 
             raise damaged(deb.name, _said(complaints) or f"dpkg-deb ended with status {status}")
 
 
+def _open_file(deb: Path) -> int:
+    try:
+        source = os.open(deb, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # no wait on a pipe
+    except OSError as err:
+        raise PackageError(f"cannot open package '{deb}': {err.strerror}") from err
+    if not stat.S_ISREG(os.fstat(source).st_mode):
+        os.close(source)
+        raise PackageError(f"package '{deb}' is not a regular file")
+    return source
+
+
 def damaged(name: str, reason: str) -> PackageError:
     return PackageError(
         f"'{name}' is not a usable Debian package: {reason}", hint="get the file again"
@@ -133,7 +143,7 @@ def _said(complaints: IO[bytes]) -> str:
     complaints.seek(0)
     lines = complaints.read(1 << 16).decode(errors="replace").strip().splitlines()
     line = lines[0].strip() if lines else ""
-    return line.removeprefix("dpkg-deb: ").removeprefix("error: ")
+    return line.removeprefix("dpkg-deb: ").removeprefix("error: ").replace("'-'", "it")
 
 
 def _checked(tar: tarfile.TarFile, name: str) -> Iterator[tuple[Member, IO[bytes] | None]]:
@@ -141,14 +151,12 @@ def _checked(tar: tarfile.TarFile, name: str) -> Iterator[tuple[Member, IO[bytes
     while True:
         try:
             entry = next(entries)
+            member = _member(entry, name)
         except StopIteration:
             return
-        except (tarfile.TarError, EOFError):
-            raise
         # tarfile lets its own slips on forged headers through as these (bpo-39017 and alike).
         except (ValueError, OverflowError, IndexError, UnicodeError, OSError) as err:
             raise damaged(name, f"malformed archive member ({err})") from err
-        member = _member(entry, name)
         content = tar.extractfile(entry) if member.kind is Kind.FILE else None
         yield member, content
         _forget(tar)
@@ -177,8 +185,9 @@ def _member(entry: tarfile.TarInfo, name: str) -> Member:
         _check_text(target, name)
         if not target:
             raise PackageError(f"'{name}' contains a link to nowhere: /{path}")
-    if entry.size < 0 or entry.uid < 0 or entry.gid < 0:
-        raise damaged(name, f"negative number in the header of /{path}")
+    if entry.size < 0 or not 0 <= entry.uid <= MAX_ID or not 0 <= entry.gid <= MAX_ID:
+        raise damaged(name, f"impossible number in the header of /{path}")
+    _check_text(entry.uname + entry.gname, name)
     return Member(
         path=path, kind=kind, mode=entry.mode & 0o7777,
         uid=entry.uid, gid=entry.gid, uname=entry.uname, gname=entry.gname,
@@ -204,12 +213,12 @@ def clean_path(raw: str, name: str) -> str:
 def _check_text(text: str, name: str) -> None:
     """dpkg's file lists cannot hold a newline, libostree's trees only UTF-8."""
     if "\n" in text or "\0" in text:
-        raise PackageError(f"'{name}' contains a path with a newline: {text!r}")
+        raise PackageError(f"'{name}' contains a name with a newline: {text!r}")
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError as err:
-            raise PackageError(f"'{name}' contains a path that is not UTF-8: {text!r}") from err
+            raise PackageError(f"'{name}' contains a name that is not UTF-8: {text!r}") from err
 
 
 def _capability(entry: tarfile.TarInfo) -> bytes | None:
