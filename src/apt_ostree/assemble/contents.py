@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import IO
 
 from apt_ostree.apt.deb import Deb
 from apt_ostree.apt.debtar import Kind, Member
 from apt_ostree.assemble.entry import TREE_DIR, Contents, StateRecord
 from apt_ostree.assemble.owners import fixed_owner
 from apt_ostree.assemble.placement import FACTORY, Place, Policy, is_trimmed, place
-from apt_ostree.assemble.sink import Sink
+from apt_ostree.assemble.sink import Readable, Sink
 from apt_ostree.errors import PackageError
 
 # Far in the future (year 2500): a forged time must not make an unreadable commit.
@@ -70,25 +69,49 @@ def read_contents(deb: Deb, policy: Policy, *, sink: Sink | None) -> Contents:
     )
 
 
-def _read(reading: _Reading, member: Member, content: IO[bytes] | None) -> None:
+def _read(reading: _Reading, member: Member, content: Readable | None) -> None:
     reading.listed.append(member.listed)
     reading.newest = max(reading.newest, member.mtime)
     where = place(member.path, member.kind, reading.policy, package=reading.deb.package.nevra)
-    data: IO[bytes] | bytes | None = content
-    if content is not None and (reading.hash_all or member.listed in reading.conffiles):
-        data = content.read()
-        reading.md5[member.listed] = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    elif member.kind is Kind.HARDLINK and f"/{member.target}" in reading.md5:
-        reading.md5[member.listed] = reading.md5[f"/{member.target}"]
     if where.state is not None:
         _record(reading, member, where)
+    if content is not None and (reading.hash_all or member.listed in reading.conffiles):
+        digest = _Digesting(content)
+        _store(reading, member, where, digest)
+        reading.md5[member.listed] = digest.finish()
+        return
+    if member.kind is Kind.HARDLINK and f"/{member.target}" in reading.md5:
+        reading.md5[member.listed] = reading.md5[f"/{member.target}"]
+    _store(reading, member, where, content)
+
+
+class _Digesting:
+    """A reader that knows the md5 of what went through it."""
+
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._source.read(size)
+        self._md5.update(data)
+        return data
+
+    def finish(self) -> str:
+        """Hex digest of the whole, whether or not someone read it."""
+        while self.read(1 << 16):
+            pass
+        return self._md5.hexdigest()
+
+
+def _store(reading: _Reading, member: Member, where: Place, content: Readable | None) -> None:
     if where.tree is None or is_trimmed(where.tree, member.kind, reading.policy):
         return
     owner = fixed_owner(member)
     if owner is None:
         _only_dpkg(reading, f"owner {member.uname}:{member.gname} of {member.listed} is dynamic")
         owner = (member.uid, member.gid)
-    _write(reading, member, where.tree, data, owner)
+    _write(reading, member, where.tree, content, owner)
 
 
 def _only_dpkg(reading: _Reading, why: str) -> None:
@@ -115,7 +138,7 @@ def _write(
     reading: _Reading,
     member: Member,
     path: str,
-    content: IO[bytes] | bytes | None,
+    content: Readable | None,
     owner: tuple[int, int],
 ) -> None:
     there = reading.placed.get(path)

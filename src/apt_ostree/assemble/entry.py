@@ -105,6 +105,11 @@ class Entry:
         return self.commit.checksum
 
     @property
+    def size_bytes(self) -> int:
+        """Of the .deb."""
+        return int(self.commit.get("aptostree.size"))
+
+    @property
     def reason(self) -> str:
         """Why the package is slow; empty when it is fast."""
         return self._text("class-reason")
@@ -145,12 +150,12 @@ class Entry:
     @property
     def listed(self) -> tuple[str, ...]:
         """The package's paths as dpkg lists them (`/.`, `/bin/x`), in archive order."""
-        return tuple(self._text("list").splitlines())
+        return tuple(self._text("list").split("\n")[:-1])  # splitlines knows other line ends
 
     @property
     def placed(self) -> dict[str, Kind]:
         """Path in the tree (`usr/bin/x`) -> kind; trimmed paths are missing."""
-        lines = self._text("paths").splitlines()
+        lines = self._text("paths").split("\n")[:-1]
         return {line[2:]: Kind(line[0]) for line in lines}
 
     @property

@@ -13,7 +13,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO
+from typing import Protocol
 
 from apt_ostree.apt.debtar import CAPABILITY
 from apt_ostree.errors import AptOstreeError
@@ -21,6 +21,10 @@ from apt_ostree.ostree.tree import Tree
 
 PIPE_BYTES = 1 << 20
 COPY_BYTES = 1 << 18
+
+
+class Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class Sink:
@@ -45,7 +49,7 @@ class Sink:
     def file(
         self,
         path: str,
-        content: IO[bytes] | bytes,
+        content: Readable | bytes,
         *,
         size_bytes: int,
         mode: int,
@@ -59,7 +63,7 @@ class Sink:
             info.pax_headers = {f"SCHILY.xattr.{CAPABILITY}": value}
         self._add(info, io.BytesIO(content) if isinstance(content, bytes) else content)
 
-    def _add(self, info: tarfile.TarInfo, content: IO[bytes] | None = None) -> None:
+    def _add(self, info: tarfile.TarInfo, content: Readable | None = None) -> None:
         self._tar.addfile(info, content)
         vars(self._tar)["members"].clear()  # the writer keeps a list of all it wrote
 
