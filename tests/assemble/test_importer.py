@@ -142,7 +142,7 @@ def test_odd_package_is_stored_as_dpkg_stores_it(repo, tmp_path):
         "Multi-Arch: foreign\nPriority: Optional\nMaintainer: x <x@y>\nDepends: a(>=1),b|c ( < 2 ),\n"
         " d:any\nRecommended: e\nEssential: no\nInstalled-Size: 3\nTag: one,\n two\nDescription: d\n"
         " more\n .\n text\n",
-        "DEBIAN/conffiles": "/etc/odd.conf\n",
+        "DEBIAN/conffiles": "remove-on-upgrade /etc/old.conf\n/etc/odd.conf\n",
         "DEBIAN/postinst": "#!/bin/sh\n",
         "DEBIAN/with.dot": "ignored by dpkg",
         "etc/odd.conf": "conf\n",
