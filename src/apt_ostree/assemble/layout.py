@@ -7,7 +7,7 @@ nothing in `/var`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,3 +105,15 @@ def check(root: Path) -> None:
             raise AptOstreeError(
                 f"/{name} is not a link to {target}", hint="only merged-/usr trees can be built"
             )
+
+
+def create_database(root: Path, arches: Sequence[str]) -> None:
+    """An empty dpkg database; the first of `arches` is native (dpkg: `dpkg --add-architecture`)."""
+    admindir = root / DPKG
+    for name in ("info", "parts", "triggers", "updates"):
+        (admindir / name).mkdir(parents=True, exist_ok=True)
+    (admindir / "status").touch()
+    (admindir / "diversions").touch()
+    (admindir / "info/format").write_text("1\n")
+    if len(arches) > 1:
+        (admindir / "arch").write_text("".join(f"{a}\n" for a in arches))

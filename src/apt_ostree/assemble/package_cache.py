@@ -92,6 +92,11 @@ class PackageCache:
                 return entry
         return None
 
+    def entries(self) -> tuple[Entry, ...]:
+        """Everything that serves under this policy.  Cost: reads every cached commit."""
+        found = (self._load(checksum) for checksum in self.refs().values())
+        return tuple(e for e in found if e is not None and e.trim == self._policy.key)
+
     def refs(self) -> dict[str, str]:
         """Ref -> commit of every cached package (`refs.package_of` names them)."""
         return self._repo.refs(refs.PREFIX)

@@ -19,12 +19,13 @@ CLIENT_LAYER = "aptostree.clientlayer"
 @dataclass(frozen=True, slots=True)
 class Target:
     """`pending` is the deployment that boots next: new requests start from its origin and kernel
-    arguments.  `merge` is the one whose `/etc` counts: the booted one where there is one."""
+    arguments.  `merge` is the one whose `/etc` counts: the booted one where there is one.  Both
+    are None in a stateroot that has no deployment yet; then `origin` is empty."""
 
     sysroot: Sysroot
     stateroot: str
-    pending: Deployment
-    merge: Deployment
+    pending: Deployment | None
+    merge: Deployment | None
     origin: Origin
 
     @property
@@ -45,8 +46,22 @@ class Target:
         return self.var / "lib/apt-ostree"
 
     @property
+    def current(self) -> Deployment:
+        """`pending`, which must be there.  Raises AptOstreeError when nothing is deployed."""
+        if self.pending is None:
+            raise no_deployments(self.stateroot)
+        return self.pending
+
+    @property
     def base_checksum(self) -> str:
-        return base_of(self.repo, self.pending.checksum)
+        return base_of(self.repo, self.current.checksum)
+
+
+def no_deployments(stateroot: str) -> AptOstreeError:
+    return AptOstreeError(
+        f"No deployments found for OS '{stateroot}'",
+        hint=f"apt-ostree rebase --stateroot={stateroot} REFSPEC",
+    )
 
 
 def base_of(repo: Repo, checksum: str) -> str:
@@ -80,20 +95,16 @@ def choose_stateroot(sysroot: Sysroot, wanted: str | None) -> str:
 
 
 def find(sysroot: Sysroot, wanted: str | None) -> Target:
-    """The target of a change.  Raises AptOstreeError when the stateroot has no deployment."""
+    """The target of a change."""
     stateroot = choose_stateroot(sysroot, wanted)
     own = sysroot.of(stateroot)
     if not own:
-        raise AptOstreeError(
-            f"No deployments found for OS '{stateroot}'",
-            hint=f"apt-ostree rebase --stateroot={stateroot} REFSPEC",
-        )
-    merge = sysroot.merge_deployment(stateroot) or own[0]
+        return Target(sysroot, stateroot, pending=None, merge=None, origin=Origin())
     return Target(
         sysroot=sysroot,
         stateroot=stateroot,
         pending=own[0],
-        merge=merge,
+        merge=sysroot.merge_deployment(stateroot) or own[0],
         origin=origins.parse(own[0].origin, source=f"the origin of {own[0].id}"),
     )
 

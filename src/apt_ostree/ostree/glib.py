@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import gi
 
@@ -14,11 +14,11 @@ from gi.repository import Gio, GLib, OSTree  # noqa: E402
 
 from apt_ostree.errors import BusyError, OstreeError, SpaceError, TrustError  # noqa: E402
 
-# A commit metadata value: a plain str or bool, or (GVariant signature, value).
-Value = str | bool | tuple[str, Any]
+# A commit metadata value: a plain str or bool, (GVariant signature, value), or a variant.
+Value: TypeAlias = str | bool | tuple[str, Any] | GLib.Variant
 Metadata = Mapping[str, Value]
 
-__all__ = ["Gio", "GLib", "Metadata", "OSTree", "pack", "translate", "unpack"]
+__all__ = ["Gio", "GLib", "Metadata", "OSTree", "Value", "pack", "translate", "unpack"]
 
 
 @contextmanager
@@ -54,6 +54,8 @@ def pack(values: Metadata) -> GLib.Variant:
                 out[key] = GLib.Variant("s", value)
             case (signature, content):
                 out[key] = GLib.Variant(signature, content)
+            case _:
+                out[key] = value
     return GLib.Variant("a{sv}", out)
 
 

@@ -7,7 +7,7 @@ Content goes in through `ostree.tree.Tree`; everything here is `bare` (clients, 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from apt_ostree.errors import OstreeError
 from apt_ostree.ostree.glib import Gio, GLib, Metadata, OSTree, pack, translate, unpack
-from apt_ostree.system import failpoint
+from apt_ostree.system import failpoint, fs
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,12 @@ class Repo:
     @property
     def path(self) -> Path:
         return Path(self.handle.get_path().get_path())
+
+    def free_bytes(self) -> int:
+        """Bytes that may still be written: free space less libostree's reserve (min-free-space)."""
+        with translate("reading min-free-space"):
+            _, reserve = self.handle.get_min_free_space_bytes()
+        return fs.free_bytes(self.path) - int(reserve)
 
     # -- names
 
@@ -216,9 +222,17 @@ class Repo:
                 self.handle.set_ref_immediate(remote, ref, checksum, None)
 
     def checkout(
-        self, checksum: str, destination: Path, *, subpath: str = "/", union: bool = False
+        self,
+        checksum: str,
+        destination: Path,
+        *,
+        subpath: str = "/",
+        union: bool = False,
+        copy: bool = False,
     ) -> None:
         """Hardlink a commit's tree to `destination`, which must not exist unless `union`.
+
+        With `copy` the files are the caller's own, on any filesystem.
 
         Union checkouts accept identical files and refuse different ones
         (OSTREE_REPO_CHECKOUT_OVERWRITE_UNION_IDENTICAL).  The files share inodes with the
@@ -228,6 +242,7 @@ class Repo:
         options.mode = OSTree.RepoCheckoutMode.NONE
         options.subpath = subpath
         options.enable_fsync = False
+        options.force_copy = copy
         if union:
             options.overwrite_mode = OSTree.RepoCheckoutOverwriteMode.UNION_IDENTICAL
             options.no_copy_fallback = True  # asserted by libostree for this mode
@@ -248,17 +263,3 @@ class Repo:
                 OSTree.RepoPruneFlags.REFS_ONLY, depth, None
             )
         return int(pruned), int(size)
-
-    def pull_local(self, source: Path, refs: Mapping[str, str] | list[str]) -> None:
-        """Copy commits (with all they need) from another repository on this machine.
-
-        `refs` are checksums or refs of the source; no ref is written here.
-        """
-        options = {
-            "refs": GLib.Variant("as", list(refs)),
-            "flags": GLib.Variant("i", int(OSTree.RepoPullFlags.UNTRUSTED)),
-        }
-        with translate(f"copying from '{source}'"):
-            self.handle.pull_with_options(
-                f"file://{source}", GLib.Variant("a{sv}", options), None, None
-            )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from apt_ostree.errors import BusyError, OstreeError
+from apt_ostree.model import kargs
 from apt_ostree.ostree.glib import Gio, GLib, OSTree, translate
 from apt_ostree.ostree.repo import Repo
 from apt_ostree.system import failpoint
@@ -43,7 +44,7 @@ class Deployment:
 
     @property
     def kargs(self) -> tuple[str, ...]:
-        return tuple(a for a in self.options.split() if not a.startswith("ostree="))
+        return tuple(a for a in kargs.split(self.options) if not a.startswith("ostree="))
 
 
 class Sysroot:

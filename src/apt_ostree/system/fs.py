@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -66,3 +67,31 @@ def free_bytes(path: Path) -> int:
     """Bytes an ordinary user could still write on the filesystem that holds `path`."""
     usage = os.statvfs(path)
     return usage.f_bavail * usage.f_frsize
+
+
+def resolve_inside(root: Path, path: str) -> Path:
+    """Follow the links in `path` as a process chrooted to `root` would.
+
+    `path` is relative; parts that do not exist are kept as they are.  The result lies in `root`.
+    Raises OSError(ELOOP) for more links than the kernel would follow.
+    """
+    done: list[str] = []
+    todo = [p for p in path.split("/") if p not in ("", ".")][::-1]
+    followed = 0
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            done = done[:-1]
+            continue
+        here = root.joinpath(*done, part)
+        if not here.is_symlink():
+            done.append(part)
+            continue
+        followed += 1
+        if followed > 40:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(here))
+        target = os.readlink(here)
+        if target.startswith("/"):
+            done = []
+        todo += [p for p in target.split("/") if p not in ("", ".")][::-1]
+    return root.joinpath(*done)

@@ -1,0 +1,262 @@
+"""Lay packages down without dpkg: files by hardlink, the database entries that dpkg would write.
+
+Only packages are laid for which this equals `dpkg --unpack` (`choose`); everything else is
+unpacked by dpkg itself.  What dpkg does besides placing files, and is done here: the status stanza,
+the info files (they are part of the package commit), trigger interests, and the file triggers of
+others that the new files set off.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from apt_ostree.apt import dpkgdb
+from apt_ostree.apt.debtar import Kind
+from apt_ostree.assemble.entry import TREE_DIR, Entry, Form
+from apt_ostree.assemble.layout import DPKG
+from apt_ostree.errors import AptOstreeError
+from apt_ostree.ostree.repo import Repo
+from apt_ostree.ostree.tree import Tree
+from apt_ostree.system import fs
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`laid` in the order in which dpkg would unpack them; `slow` maps `name:arch` to why dpkg
+    must do it; `under` are slow ones whose files are put in place all the same, before dpkg
+    unpacks them again; `directories` maps directories that the tree has already to
+    (mode, uid, gid)."""
+
+    laid: tuple[Entry, ...]
+    slow: Mapping[str, str]
+    under: tuple[Entry, ...] = ()
+    directories: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+
+
+def choose(
+    entries: Sequence[Entry],
+    *,
+    lower: Sequence[Path],
+    installed: Iterable[str] = (),
+    bootstrap: Iterable[str] = (),
+) -> Choice:
+    """Judge packages that are about to be unpacked, in that order, on a tree (`lower[0]` topmost).
+
+    `installed` holds the keys of packages that the tree has in some version: an upgrade is always
+    dpkg's work.  `bootstrap` holds keys of packages without whose files dpkg cannot even start.
+    Cost: one lstat per path and layer.
+    """
+    database = dpkgdb.load(_existing(lower, DPKG) or Path("/nonexistent"))
+    special = _special_paths(database)
+    present, needed = set(installed), set(bootstrap)
+    taken: dict[str, str] = {}
+    directories: dict[str, tuple[int, int, int]] = {}
+    laid: list[Entry] = []
+    under: list[Entry] = []
+    slow: dict[str, str] = {}
+    for entry in entries:
+        key = entry.package.key
+        placed = entry.placed
+        reason = entry.reason
+        if reason and key in needed:
+            under.append(entry)
+        if not reason and Form.TREE not in entry.forms:
+            reason = "its files are not in the cache"
+        if not reason and key in present:
+            reason = "another version is installed"
+        if not reason:
+            reason = _obstacle(placed, lower, special, taken, directories)
+        if reason:
+            slow[key] = reason
+            if key not in needed:
+                continue
+        else:
+            laid.append(entry)
+        taken.update(dict.fromkeys((p for p, k in placed.items() if k is not Kind.DIRECTORY), key))
+        taken.update((p, "") for p, k in placed.items() if k is Kind.DIRECTORY and p not in taken)
+    return Choice(tuple(laid), slow, tuple(under), directories)
+
+
+def _special_paths(database: dpkgdb.Database) -> frozenset[str]:
+    """Tree paths with a diversion or an owner override: dpkg knows what to do with them."""
+    paths = [p for d in database.diversions for p in (d.path, d.to)]
+    paths += [o.path for o in database.overrides]
+    return frozenset(_tree_path(p) for p in paths)
+
+
+def _tree_path(path: str) -> str:
+    """`/bin/x` and `/etc/x` as they are in a tree: `usr/bin/x`, `usr/etc/x`."""
+    clean = path.lstrip("/")
+    top = clean.split("/")[0]
+    return (
+        f"usr/{clean}"
+        if top in ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc")
+        else clean
+    )
+
+
+def _obstacle(
+    placed: Mapping[str, Kind],
+    lower: Sequence[Path],
+    special: frozenset[str],
+    taken: Mapping[str, str],
+    directories: dict[str, tuple[int, int, int]],
+) -> str:
+    for path, kind in placed.items():
+        if path in special:
+            return f"/{path} is diverted or has another owner"
+        other = taken.get(path)
+        if kind is Kind.DIRECTORY:
+            if other:
+                return f"/{path} is a directory here and not in {other}"
+            info = _lstat(lower, path)
+            if info is None:
+                continue
+            if not stat.S_ISDIR(info.st_mode):
+                return f"/{path} is not a directory in the tree"
+            directories[path] = (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
+        elif other is not None:
+            return f"/{path} is also in {other or 'another package as a directory'}"
+        elif _lstat(lower, path) is not None:
+            return f"/{path} exists"
+    return ""
+
+
+def _lstat(lower: Sequence[Path], path: str) -> os.stat_result | None:
+    for layer in lower:
+        try:
+            return os.lstat(layer / path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return None
+
+
+def _existing(lower: Sequence[Path], path: str) -> Path | None:
+    return next((layer / path for layer in lower if (layer / path).is_dir()), None)
+
+
+def checkout(repo: Repo, choice: Choice, destination: Path) -> None:
+    """Hardlink the files of all laid packages into one directory, to be a lower layer.
+
+    Directories that the tree has keep its mode and owner, as dpkg leaves existing ones alone;
+    otherwise the topmost layer's would be seen.
+    """
+    destination.mkdir()
+    for entry in (*choice.under, *choice.laid):
+        repo.checkout(entry.checksum, destination, subpath=f"/{TREE_DIR}", union=True)
+    for path, (mode, uid, gid) in choice.directories.items():
+        folder = destination / path
+        if folder.is_dir() and not folder.is_symlink():
+            info = os.lstat(folder)
+            if (info.st_uid, info.st_gid) != (uid, gid):
+                os.chown(folder, uid, gid)
+            if stat.S_IMODE(info.st_mode) != mode:
+                os.chmod(folder, mode)
+
+
+def merge(tree: Tree, choice: Choice) -> None:
+    """Add the same packages to the tree to be committed, by reference."""
+
+    def conflict(path: str, _there: str, _coming: str) -> bool:
+        raise AptOstreeError(f"two packages have {path} with different content")
+
+    for entry in (*choice.under, *choice.laid):
+        tree.merge_commit(entry.checksum, subpath=TREE_DIR, on_conflict=conflict)
+
+
+def register(root: Path, choice: Choice) -> None:
+    """Write what dpkg's database must know of the laid packages (`root` is the mounted tree)."""
+    if not choice.laid:
+        return
+    admindir = root / DPKG
+    database = dpkgdb.load(admindir)
+    stanzas = [s for e in choice.laid for s in dpkgdb.parse_status(e.stanza, e.package.nevra)]
+    old = database.stanzas if (admindir / "status").exists() else ()
+    dpkgdb.write_status(admindir, dpkgdb.replace_stanzas(old, stanzas))
+    interests = _register_interests(admindir, choice.laid)
+    _activate(admindir, choice.laid, [*_file_interests(admindir), *interests])
+
+
+def _directives(entry: Entry) -> list[tuple[str, str]]:
+    lines = (line.partition("#")[0].split() for line in entry.triggers.splitlines())
+    return [(words[0], words[1]) for words in lines if len(words) == 2]
+
+
+def _register_interests(admindir: Path, entries: Iterable[Entry]) -> list[str]:
+    """Append to `triggers/File` and `triggers/NAME`; returns the new paths.
+
+    dpkg does this while unpacking (trigproc/triglib, `trk_*_interest_change`) and never later:
+    an interest that is not registered is lost without a word.
+    """
+    folder = admindir / "triggers"
+    folder.mkdir(exist_ok=True)
+    lines: dict[str, list[str]] = {}
+    paths = []
+    for entry in entries:
+        for directive, name in _directives(entry):
+            if not directive.startswith("interest"):
+                continue
+            package = entry.info_prefix
+            suffix = "/noawait" if directive == "interest-noawait" else ""
+            if name.startswith("/"):
+                lines.setdefault("File", []).append(f"{name} {package}{suffix}")
+                paths.append(name)
+            else:
+                lines.setdefault(name, []).append(f"{package}{suffix}")
+    for file, new in lines.items():
+        path = folder / file
+        old = path.read_text().splitlines() if path.exists() else []
+        merged = [*old, *(line for line in new if line not in old)]
+        fs.write_atomic(path, "".join(f"{line}\n" for line in merged).encode())
+    return paths
+
+
+def _file_interests(admindir: Path) -> list[str]:
+    return [t.path for t in dpkgdb.load(admindir).file_triggers]
+
+
+def _activate(admindir: Path, entries: Iterable[Entry], interests: Iterable[str]) -> None:
+    """Note the file triggers that the new files set off, in `triggers/Unincorp`.
+
+    dpkg incorporates that file when it starts next; `-` means that nobody waits (dpkg's
+    triggers.txt, "Details of the trigger files").
+    """
+    wanted = sorted(set(interests))
+    hit: set[str] = set()
+    for entry in entries:
+        for path in entry.listed:
+            hit.update(
+                i for i in wanted if i not in hit and (path == i or path.startswith(f"{i}/"))
+            )
+    if not hit:
+        return
+    file = admindir / "triggers/Unincorp"
+    old = file.read_text() if file.exists() else ""
+    fs.write_atomic(file, (old + "".join(f"{name} -\n" for name in sorted(hit))).encode())
+
+
+def prepare_state(root: Path, entries: Iterable[Entry]) -> None:
+    """Make in the sandbox's private `/var` and `/run` what the laid packages ship there."""
+    for entry in entries:
+        for record in entry.state:
+            if not record.path.startswith("var/"):
+                continue
+            path = root / record.path
+            if os.path.lexists(path):
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            match record.kind:
+                case Kind.DIRECTORY:
+                    path.mkdir()
+                case Kind.LINK:
+                    os.symlink(record.target, path)
+                case _:
+                    source = root / "usr/share/factory" / record.path
+                    path.write_bytes(source.read_bytes())
+            os.lchown(path, record.uid, record.gid)
+            if record.kind is not Kind.LINK:
+                os.chmod(path, record.mode)

@@ -1,0 +1,119 @@
+"""Make the plan of a tree from nothing: a treefile's packages from its sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from apt_ostree.apt import solve, sources, suites
+from apt_ostree.apt.root import AptRoot
+from apt_ostree.apt.solve import CachedDeb, Pin, SolveRequest
+from apt_ostree.apt.sources import Source
+from apt_ostree.assemble.placement import Policy
+from apt_ostree.errors import AptOstreeError
+from apt_ostree.model.plan import Plan
+from apt_ostree.model.progress import Progress
+from apt_ostree.treefile import inputs
+from apt_ostree.treefile import sources as treefile_sources
+from apt_ostree.treefile.lock import Lockfile
+from apt_ostree.treefile.schema import Treefile
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where packages come from: `cache` keeps lists and downloads between composes,
+    `source_root` is the root whose apt configuration serves a treefile without `repos`."""
+
+    cache: Path
+    source_root: Path = Path("/")
+    proxy: str | None = None
+
+
+def policy_of(treefile: Treefile) -> Policy:
+    """How the treefile wants packages to be laid out."""
+    return Policy(
+        documentation=treefile.documentation,
+        install_langs=treefile.install_langs or None,
+        opt=treefile.opt_usrlocal,  # type: ignore[arg-type]  # the parser allows only these
+        readonly_executables=treefile.readonly_executables,
+    )
+
+
+def apt_sources(treefile: Treefile, source_root: Path) -> tuple[Source, ...]:
+    """The sources of a tree: the files that `repos` names, else the distribution's own of
+    `source_root`, read for `releasever`.
+
+    Raises AptOstreeError when nothing serves, TreefileError for a missing file.
+    """
+    files = treefile_sources.find(treefile)
+    if files:
+        found = [s for f in files for s in sources.parse(f.text, str(f.path))]
+        named = {*(treefile.repos or ()), *treefile.lockfile_repos}
+        return tuple(s for s in found if s.id in named or s.id.partition(":")[0] in named)
+    etc = source_root / "etc/apt"
+    codename = _codename(source_root)
+    host = sources.load(etc)
+    if treefile.releasever is not None:
+        return suites.for_release(host, str(treefile.releasever), codename=codename)
+    return suites.distribution(host, codename)
+
+
+def _codename(root: Path) -> str | None:
+    for name in ("etc/os-release", "usr/lib/os-release"):
+        path = root / name
+        if path.is_file():
+            for line in path.read_text().splitlines():
+                key, _, value = line.partition("=")
+                if key == "VERSION_CODENAME":
+                    return value.strip("'\"")
+    return None
+
+
+def apt_root(treefile: Treefile, origin: Origin) -> AptRoot:
+    """apt's view of an empty system that may install from the treefile's sources."""
+    release = str(treefile.releasever or "host")
+    place = origin.cache / "apt" / f"{release}-{treefile.basearch}"
+    return AptRoot(
+        lists=place / "lists",
+        archives=origin.cache / "archives",
+        arch=treefile.basearch,
+        etc=origin.source_root / "etc/apt",
+        cache=place,
+        sources=apt_sources(treefile, origin.source_root),
+        foreign=treefile.architectures,
+        recommends=treefile.recommends,
+        proxy=origin.proxy,
+        prefix=None,
+    )
+
+
+def make(
+    treefile: Treefile,
+    root: AptRoot,
+    *,
+    lockfile: Lockfile | None,
+    strict: bool,
+    cached: tuple[CachedDeb, ...] | None,
+    progress: Progress,
+) -> Plan:
+    """Solve the treefile's packages with the Essential set on an empty system."""
+    if not treefile.packages:
+        raise AptOstreeError(
+            "No packages in transaction", hint="list what the tree needs under 'packages'"
+        )
+    pins = {} if lockfile is None else {k: Pin(v, s) for k, (v, s) in lockfile.pins().items()}
+    plan = solve.solve(
+        root,
+        SolveRequest(
+            install=treefile.packages,
+            essential=True,
+            exclude=treefile.exclude_packages,
+            repo_packages=tuple((r.repo, r.packages) for r in treefile.repo_packages),
+            pins=pins,
+            strict=strict,
+            cached=cached,
+        ),
+        progress,
+    )
+    key = policy_of(treefile).key
+    return replace(plan, inputs=(("policy", key), ("treefile", inputs.digest(treefile))))

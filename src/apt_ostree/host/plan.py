@@ -1,0 +1,137 @@
+"""Make the plan of a layered tree: the base, the requests of an origin, and apt's metadata."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from apt_ostree.apt import solve
+from apt_ostree.apt.dpkgdb import Database
+from apt_ostree.apt.root import AptRoot
+from apt_ostree.apt.solve import CachedDeb, LocalDeb, SolveRequest
+from apt_ostree.assemble.package_cache import PackageCache
+from apt_ostree.errors import AptOstreeError
+from apt_ostree.host.target import Target
+from apt_ostree.model.change import Options
+from apt_ostree.model.origin import LocalPackage, Origin
+from apt_ostree.model.plan import Plan
+from apt_ostree.model.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a plan is made from.  `files` are local packages given now, by SHA-256; others that the
+    origin names come from the package cache."""
+
+    origin: Origin
+    base: str
+    files: Mapping[str, LocalDeb]
+    options: Options
+
+
+def native_arch(database: Database) -> str:
+    """The architecture of a tree: what its dpkg says, else that of its dpkg package."""
+    if database.arches:
+        return database.arches[0]
+    for package in database.packages:
+        if package.name == "dpkg":
+            return package.arch
+    raise AptOstreeError("cannot tell the architecture of the base: it has no dpkg")
+
+
+def apt_root(
+    target: Target,
+    database: Database,
+    *,
+    etc: Path,
+    prefix: Path,
+    options: Options,
+    origin: Origin,
+    recommends: bool,
+) -> AptRoot:
+    """apt's view of the target: base packages, the machine's sources and pins, own lists.
+
+    `etc` is the apt configuration that counts, `prefix` the root its key paths refer to.  A dry
+    run keeps apt's binary caches out, since they would be written.
+    """
+    arch = native_arch(database)
+    foreign = [a for a in database.arches if a != arch]
+    foreign += [a for a in origin.architectures if a not in foreign and a != arch]
+    return AptRoot(
+        lists=target.cache / "lists",
+        archives=target.cache / "archives",
+        arch=arch,
+        etc=etc,
+        status=database.admindir / "status",
+        cache=None if options.dry_run else target.cache / "apt",
+        foreign=tuple(foreign),
+        recommends=recommends,
+        prefix=prefix,
+        release=options.release,
+    )
+
+
+def make(root: AptRoot, request: Request, cache: PackageCache, progress: Progress) -> Plan:
+    """Solve the whole origin at once.
+
+    Raises SolveError with the explanation, AptOstreeError for requests that must be refused.
+    """
+    origin = request.origin
+    if not origin.may_assemble:
+        return Plan(base=request.base)
+    plan = solve.solve(
+        root,
+        SolveRequest(
+            install=origin.requested,
+            local=tuple(
+                _local(p, request.files, cache) for p in (*origin.local, *origin.local_fileoverride)
+            ),
+            lock_installed=True,
+            override_remove=origin.override_remove,
+            override_replace=tuple(_local(p, request.files, cache) for p in origin.override_local),
+            override_replace_from=tuple((r.source, r.packages) for r in origin.override_remote),
+            allow_inactive=True,
+            cached=_cached(cache) if request.options.cache_only else None,
+            base=request.base,
+        ),
+        progress,
+    )
+    return replace(plan, base=request.base, inputs=_inputs(origin))
+
+
+def _inputs(origin: Origin) -> tuple[tuple[str, str], ...]:
+    """What besides packages decides the tree."""
+    values = {
+        "architectures": ",".join(origin.architectures),
+        "debconf": "\n".join(origin.debconf),
+        "initramfs": f"{origin.regenerate_initramfs} {' '.join(origin.initramfs_args)}",
+        "cliwrap": str(origin.cliwrap),
+        "fileoverride": ",".join(sorted(map(str, origin.local_fileoverride))),
+    }
+    return tuple(sorted((k, hashlib.sha256(v.encode()).hexdigest()) for k, v in values.items()))
+
+
+def _local(package: LocalPackage, files: Mapping[str, LocalDeb], cache: PackageCache) -> LocalDeb:
+    if package.sha256 in files:
+        return files[package.sha256]
+    entry = cache.find(package.sha256)
+    if entry is None:
+        raise AptOstreeError(
+            f"local package {package.nevra} is not in the cache any more",
+            hint=f"give the file again: apt-ostree install --idempotent ./{package.nevra}.deb",
+        )
+    return LocalDeb(
+        path=Path(f"/cache/{package.sha256}.deb"),
+        sha256=package.sha256,
+        size_bytes=entry.size_bytes,
+        control=entry.control,
+    )
+
+
+def _cached(cache: PackageCache) -> tuple[CachedDeb, ...]:
+    return tuple(
+        CachedDeb(e.package.name, e.package.arch, e.package.version, e.sha256)
+        for e in cache.entries()
+    )
