@@ -110,7 +110,7 @@ def _settings(root: AptRoot, work: Path) -> dict[str, str]:
         "Acquire::Check-Valid-Until": "true",
         # Compressed indexes would be decompressed from the start for every record that is read.
         "Acquire::GzipIndexes": "false",
-        # Off unless a source says `Contents-deb: yes`; needed to install by path.
+        # Off unless a source says `Targets: Packages Contents-deb`; for requests by path.
         "Acquire::IndexTargets::deb::Contents-deb::MetaKey":
             "$(COMPONENT)/Contents-$(ARCHITECTURE)",
         "Acquire::IndexTargets::deb::Contents-deb::ShortDescription": "Contents-$(ARCHITECTURE)",

@@ -135,11 +135,14 @@ def _newest_in(view: View, name: str, kind: str, value: str) -> apt_pkg.Version 
 def local_version(view: View, stanza: dict[str, str], deb: LocalDeb) -> apt_pkg.Version:
     """The version that libapt made of a local .deb; SolveError when it has none for it."""
     name, arch = stanza["Package"], stanza["Architecture"]
+    if arch not in ("all", view.root.arch, *view.root.foreign):
+        arches = " ".join((view.root.arch, *view.root.foreign))
+        raise SolveError(
+            f"{deb.path}: package '{name}' is for architecture {arch}, this tree has {arches}",
+            hint="a tree gets further architectures with 'architectures' in its treefile",
+        )
     package = view.package(name, None if arch == "all" else arch)
     for version in package.version_list if package else ():
         if version.ver_str == stanza["Version"] and view.is_local(version):
             return version
-    arches = " ".join((view.root.arch, *view.root.foreign))
-    raise SolveError(
-        f"{deb.path}: package '{name}' is for architecture {arch}, this tree has {arches}"
-    )
+    raise SolveError(f"{deb.path}: libapt does not see package '{name}'")

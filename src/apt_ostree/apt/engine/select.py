@@ -196,7 +196,7 @@ def _by_path(view: View, policy: apt_pkg.DepCache, request: str) -> Answer:
         raise NotFound(
             request,
             f"which package has {request} is unknown without Contents indexes; name the package, "
-            "or add 'Contents-deb: yes' to the apt source",
+            "or add 'Targets: Packages Contents-deb' to the apt source",
         )
     names = sorted({n for index in indexes for n in _in_contents(index, request)})
     found = [c for n in names if (p := view.package(n)) and (c := policy.get_candidate_ver(p))]
