@@ -206,8 +206,29 @@ class Sysroot:
             # cached packages must be made right first (see deploy.cleanup).
             options = OSTree.SysrootWriteDeploymentsOpts()
             options.do_postclean = False
-            self.handle.write_deployments_with_options(list(handles), options, None)
-            self.handle.load_if_changed(None)
+            for step in (*self._step_between(handles), handles):
+                self.handle.write_deployments_with_options(list(step), options, None)
+                self.handle.load_if_changed(None)
+
+    def _step_between(
+        self, handles: Sequence[OSTree.Deployment]
+    ) -> tuple[Sequence[OSTree.Deployment], ...]:
+        """A shorter list to write first where stateroots change places, else nothing.
+
+        libostree keeps the boot entries when kernel and arguments at every place stay the same,
+        though they name the stateroot as well (`deployment_bootconfigs_equal`,
+        ostree-sysroot-deploy.c); the sysroot could not be loaded again.  Another length makes it
+        write them anew.
+        """
+        now = self.handle.get_deployments()
+        moved = len(now) == len(handles) and any(
+            a.get_osname() != b.get_osname() for a, b in zip(now, handles, strict=True)
+        )
+        booted = self.handle.get_booted_deployment()
+        spare = [h for h in handles if booted is None or not h.equal(booted)]
+        if not moved or len(handles) < 2 or not spare:
+            return ()
+        return ([h for h in handles if not h.equal(spare[-1])],)
 
     def set_pinned(self, deployment: Deployment, pinned: bool) -> None:  # noqa: FBT001
         with translate("pinning"):
