@@ -1,0 +1,5 @@
+"""A real sysroot to work on."""
+
+from fixtures.sysroots import site
+
+__all__ = ["site"]
