@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from fixtures.debrepo import Key, Repo, make_key, make_repo
+from fixtures.debrepo import Key, Repo, make_key, make_repo, write_admindir
 
 from apt_ostree.apt import sources
 from apt_ostree.apt.refresh import refresh
@@ -65,31 +64,6 @@ class World:
     def install(self, *debs):
         """The status file of a system in which `debs` are installed, with their file lists."""
         return write_admindir(self.base / "dpkg", debs)
-
-
-def write_admindir(admindir, debs):
-    """A dpkg admin directory made from .debs without unpacking them; returns its status file."""
-    (admindir / "info").mkdir(parents=True, exist_ok=True)
-    stanzas = []
-    for deb in debs:
-        control = _output("dpkg-deb", "-f", deb)
-        head, _, rest = control.partition("\n")
-        stanzas.append(f"{head}\nStatus: install ok installed\n{rest}")
-        members = [line.split(None, 5)[5] for line in _output("dpkg-deb", "-c", deb).splitlines()]
-        paths = [m.split(" -> ")[0].removeprefix(".").rstrip("/") for m in members]
-        fields = dict(line.split(": ", 1) for line in control.splitlines() if ": " in line)
-        stem = fields["Package"]
-        if fields.get("Multi-Arch") == "same":
-            stem += f":{fields['Architecture']}"
-        listing = "".join(f"{p}\n" for p in ["/.", *paths[1:]])
-        (admindir / "info" / f"{stem}.list").write_text(listing)
-    status = admindir / "status"
-    status.write_text("\n".join(stanzas))
-    return status
-
-
-def _output(*argv):
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture(scope="session")

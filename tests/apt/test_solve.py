@@ -170,7 +170,7 @@ def test_requests_that_the_base_satisfies_are_inactive(small):
         Inactive("c", "c-1.0.all"), Inactive("mail", "m2-1.0.all"),
         Inactive("/bin/tool", "tool-1.0.all"), Inactive("c=1.0", "c-1.0.all"),
     )  # fmt: skip
-    with pytest.raises(SolveError, match='"c" is already provided by: c-1.0.all. Use --allow-ina'):
+    with pytest.raises(SolveError, match=r'"c" is already provided by: c-1.0.all. Use --allow-ina'):
         ask(small, "c", status=status, allow_inactive=False)
 
 
@@ -213,7 +213,7 @@ def test_removed_package_cannot_be_requested(small):
 @pytest.mark.parametrize("field", ["essential", "protected"])
 def test_essential_and_protected_stay_without_force(small, field):
     status = small.install(make_deb(small.debs, "vital", **{field: "yes"}))
-    with pytest.raises(SolveError, match="'vital' is .* and cannot be removed"):
+    with pytest.raises(SolveError, match=r"'vital' is .* and cannot be removed"):
         ask(small, status=status, override_remove=("vital",))
     plan = ask(small, status=status, override_remove=("vital",), force=True)
     assert steps(plan) == [("remove", "vital=1.0")]
