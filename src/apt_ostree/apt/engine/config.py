@@ -100,6 +100,9 @@ def _settings(root: AptRoot, work: Path) -> dict[str, str]:
         "Dir::Cache::pkgcache": "",
         "Dir::Cache::srcpkgcache": "srcpkgcache.bin" if root.cache else "",
         "Dir::Log": str(work / "log"),
+        # A dump of all that the planner knew, compressed with xz, for each order asked for.
+        "Dir::Log::Planner": "/dev/null",
+        "Dir::Log::Solver": "/dev/null",
         # libapt is never to run dpkg: not even when its package manager is asked for an order.
         "Dir::Bin::dpkg": "/bin/true",
         "Acquire::Languages": "none",

@@ -9,7 +9,7 @@ from itertools import combinations, islice
 import apt_pkg
 
 from apt_ostree.apt.engine.blame import Blame, forbidding, text_of
-from apt_ostree.apt.engine.goal import Attempt, Goal, attempt, changes, is_changed, result_of
+from apt_ostree.apt.engine.goal import Attempt, Goal, attempt, is_changed, result_of
 from apt_ostree.apt.engine.select import Wanted
 from apt_ostree.apt.engine.view import View, nevra
 from apt_ostree.apt.solve import SolveRequest
@@ -136,7 +136,7 @@ def _clashes(view: View, goal: Goal) -> list[Problem]:
             head = f"request '{_typed(wanted)}' cannot be satisfied"
             return [Problem(wanted.request, (head, *tried.errors))]
         alone[_typed(wanted)] = {
-            p.id: v for p in changes(view, tried.depcache)
+            p.id: v for p in tried.changes
             if (v := result_of(tried.depcache, p)) is not None
         }  # fmt: skip
     found = []

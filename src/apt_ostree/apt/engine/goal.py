@@ -35,12 +35,14 @@ class Goal:
 class Attempt:
     """The state libapt ended in.  Only the latest attempt's is valid: libapt has one per cache.
 
-    `errors` is empty when the goal was reached.  `kernels` are packages removed because another
-    kernel image takes their place, with the name of that image.
+    `errors` is empty when the goal was reached; `changes` are then the packages that the result
+    adds, changes or removes.  `kernels` are packages removed because another kernel image takes
+    their place, with the name of that image.
     """
 
     depcache: apt_pkg.DepCache
-    errors: tuple[str, ...]
+    errors: tuple[str, ...] = ()
+    changes: tuple[apt_pkg.Package, ...] = ()
     kernels: tuple[tuple[apt_pkg.Package, str], ...] = ()
 
     @property
@@ -54,9 +56,12 @@ def attempt(view: View, goal: Goal) -> Attempt:
     kernels: list[tuple[apt_pkg.Package, str]] = []
     while True:
         errors = _mark(view, depcache, goal, kernels)
-        more = [] if errors else superseded(view, depcache, [p for p, _ in kernels])
+        if errors:
+            return Attempt(depcache, tuple(errors))
+        changed = _changes(view, depcache, goal)
+        more = superseded(view, depcache, changed, [p for p, _ in kernels])
         if not more:
-            return Attempt(depcache, tuple(errors), tuple(kernels))
+            return Attempt(depcache, changes=changed, kernels=tuple(kernels))
         kernels += more
 
 
@@ -126,10 +131,37 @@ def is_changed(depcache: apt_pkg.DepCache, package: apt_pkg.Package) -> bool:
     )
 
 
-def changes(view: View, depcache: apt_pkg.DepCache) -> Iterator[apt_pkg.Package]:
-    """The packages that the result adds, changes or removes."""
-    for package in view.cache.packages:
-        if not depcache.marked_keep(package) and (
-            depcache.marked_delete(package) or is_changed(depcache, package)
-        ):
-            yield package
+def _changes(view: View, depcache: apt_pkg.DepCache, goal: Goal) -> tuple[apt_pkg.Package, ...]:
+    """The packages that the result adds, changes or removes, by name.
+
+    What the goal names leads to nearly all of them; libapt's own counts tell whether that was
+    all, else every package is looked at (60 000 of them take 40 ms).
+    """
+    expected = depcache.inst_count + depcache.del_count
+    found: dict[int, apt_pkg.Package] = {}
+    queue = [w.version.parent_pkg for w in (*goal.install, *goal.replace)]
+    queue += [p for _, p in goal.remove] + list(view.installed)
+    while queue:
+        package = queue.pop()
+        if package.id in found or not _is_touched(depcache, package):
+            continue
+        found[package.id] = package
+        version = result_of(depcache, package)
+        if version is not None:
+            queue += [t.parent_pkg for t in needed_by(version)]
+    if len(found) != expected:
+        found = {p.id: p for p in view.cache.packages if _is_touched(depcache, p)}
+    return tuple(sorted(found.values(), key=lambda p: (p.name, p.architecture)))
+
+
+def _is_touched(depcache: apt_pkg.DepCache, package: apt_pkg.Package) -> bool:
+    return depcache.marked_delete(package) or is_changed(depcache, package)
+
+
+def needed_by(version: apt_pkg.Version) -> Iterator[apt_pkg.Version]:
+    """Every version that would meet a dependency or recommendation of `version`."""
+    depends = version.depends_list
+    for field in ("PreDepends", "Depends", "Recommends"):
+        for group in depends.get(field, []):
+            for dependency in group:
+                yield from dependency.all_targets()

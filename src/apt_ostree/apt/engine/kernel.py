@@ -28,15 +28,18 @@ def is_image(version: apt_pkg.Version) -> bool:
 
 
 def superseded(
-    view: View, depcache: apt_pkg.DepCache, known: Sequence[apt_pkg.Package]
+    view: View,
+    depcache: apt_pkg.DepCache,
+    changed: Sequence[apt_pkg.Package],
+    known: Sequence[apt_pkg.Package],
 ) -> list[tuple[apt_pkg.Package, str]]:
     """Installed kernel packages that must go for the result's new image, with that image's name.
 
-    `known` are those found before.  Removing an image breaks the meta package that depends on
-    it; metas of the kernel class therefore go along.  Empty when no new image comes in.
+    `changed` is what the result changes, `known` are those found before.  Removing an image
+    breaks the meta package that depends on it; metas of the kernel class therefore go along.
+    Empty when no new image comes in.
     """
-    new = [p for p in view.cache.packages
-           if depcache.marked_install(p) and not p.current_ver
+    new = [p for p in changed if not p.current_ver
            and (c := depcache.get_candidate_ver(p)) and is_image(c)]  # fmt: skip
     if not new:
         return []

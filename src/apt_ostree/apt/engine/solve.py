@@ -10,7 +10,7 @@ import apt_pkg
 
 from apt_ostree.apt.engine import Context, explain, limits, local, order, reasons, select
 from apt_ostree.apt.engine.config import configure
-from apt_ostree.apt.engine.goal import Attempt, Goal, attempt, changes, is_changed, result_of
+from apt_ostree.apt.engine.goal import Attempt, Goal, attempt, is_changed, result_of
 from apt_ostree.apt.engine.indexes import source_infos
 from apt_ostree.apt.engine.select import Satisfied, Wanted
 from apt_ostree.apt.engine.view import View, is_protected, nevra, package_of
@@ -162,7 +162,7 @@ def _check_base(view: View, request: SolveRequest, goal: Goal, found: Attempt) -
     proof, since a wrong answer here would be a broken tree."""
     if request.cached is not None:
         allowed = {c.sha256 for c in request.cached}
-        lost = [v for p in changes(view, found.depcache)
+        lost = [v for p in found.changes
                 if (v := result_of(found.depcache, p)) is not None and not view.is_local(v)
                 and view.sha256(v) not in allowed]  # fmt: skip
         if lost:
@@ -187,9 +187,8 @@ def _check_base(view: View, request: SolveRequest, goal: Goal, found: Attempt) -
 def _plan(
     context: Context, view: View, request: SolveRequest, meaning: Meaning, found: Attempt
 ) -> Plan:
-    touched = list(changes(view, found.depcache))
-    changed = {p.id: p for p in touched if result_of(found.depcache, p) is not None}
-    removed = [p for p in touched if p.id not in changed]
+    changed = {p.id: p for p in found.changes if result_of(found.depcache, p) is not None}
+    removed = [p for p in found.changes if p.id not in changed]
     why = reasons.of_installs(meaning.goal, found, changed, meaning.essential)
     steps = [_step(view, p, found, why[p.id]) for p in changed.values()]
     steps += [_removal(p, meaning.goal, found) for p in removed]
