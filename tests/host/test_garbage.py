@@ -1,6 +1,10 @@
 """Garbage collection on a real sysroot: what deployments need stays, the rest goes."""
 
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from fixtures.sysroots import Watcher
@@ -141,3 +145,33 @@ def test_kept_checkouts_of_forgotten_bases_go(site):
         (trees / name).mkdir(parents=True)
     collect(site)
     assert [p.name for p in trees.iterdir()] == [base]
+
+
+@pytest.mark.parametrize(
+    "point",
+    ["repo.before-commit-transaction", "repo.after-commit-transaction", "cleanup.before-prune"],
+)
+def test_a_crash_loses_nothing_and_the_next_run_finishes(site, point):
+    base = site.base(["libc6=2.36"])
+    site.deploy(site.layered(base, ["libc6=2.36", "a=1"]))
+    site.deploy(site.layered(base, ["libc6=2.36", "a=2"]))
+    kept, gone = site.cache_package("a=1"), site.cache_package("a=0")
+    site.base(["libc6=2.37"])
+    code = (
+        "import sys, pathlib; from apt_ostree.host import garbage;"
+        "from apt_ostree.model.progress import Silent; from apt_ostree.ostree.sysroot import *;"
+        "s = Sysroot.open(pathlib.Path(sys.argv[1]))\n"
+        "with s.lock(): garbage.collect(s, Silent())"
+    )
+    source = str(Path(garbage.__file__).parents[2])
+    env = {**os.environ, "PYTHONPATH": source, "FAILPOINTS": f"{point}=kill"}
+    dead = subprocess.run([sys.executable, "-c", code, str(site.path)], env=env, check=False)
+    assert dead.returncode == -signal.SIGKILL
+    assert site.repo.has_commit(base)
+    assert kept in site.repo.refs()
+    collect(site)
+    assert site.repo.has_commit(base)
+    assert kept in site.repo.refs()
+    assert gone not in site.repo.refs()
+    assert len(site.sysroot.deployments) == 2
+    subprocess.run(["ostree", "fsck", f"--repo={site.repo.path}", "--quiet"], check=True)

@@ -32,8 +32,12 @@ class Freed:
     packages: int = 0
     commits: int = 0
 
+    @property
+    def amount(self) -> str:
+        return f"{size_text(self.bytes)} (pkgcache branches: {self.packages})"
+
     def __str__(self) -> str:
-        return f"Freed: {size_text(self.bytes)} (pkgcache branches: {self.packages})"
+        return f"Freed: {self.amount}"
 
 
 def size_text(count_bytes: int) -> str:

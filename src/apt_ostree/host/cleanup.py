@@ -7,13 +7,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from apt_ostree.assemble import workspace
 from apt_ostree.deploy.retain import Freed
 from apt_ostree.deploy.roles import Roles
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.host import base, garbage
 from apt_ostree.host.target import choose_stateroot
-from apt_ostree.model.progress import Progress
+from apt_ostree.model.progress import Progress, Silent, task
 from apt_ostree.ostree.sysroot import Deployment, Sysroot
 from apt_ostree.system import fs
 
@@ -83,7 +82,9 @@ def _clean_deployments(
     for deployment in removed if dry_run else ():
         progress.message(f"Would remove deployment {deployment.id}")
     if dry_run:
-        return garbage.would_collect(sysroot, remaining=remaining)
+        freed = garbage.would_collect(sysroot, remaining=remaining)
+        progress.message(f"Would free: {freed.amount}")
+        return freed
     if removed:
         sysroot.write(remaining)
     return garbage.collect(sysroot, progress)
@@ -100,9 +101,9 @@ def prune(sysroot_path: Path, dry_run: bool, progress: Progress) -> Json:  # noq
         if dry_run:
             freed = garbage.would_collect(sysroot, kept_initramfs=0)
         else:
-            workspace.sweep(sysroot.repo.path)
             base.drop_kept(sysroot)
-            freed = garbage.collect(sysroot, progress, kept_initramfs=0)
+            with task(progress, "Pruning the repository"):
+                freed = garbage.collect(sysroot, Silent(), kept_initramfs=0)
         downloads = downloaded_bytes = 0
         for folder in (sysroot.path / "ostree/deploy").glob(f"*/var/{CACHE}/{DOWNLOADS}"):
             downloads += sum(1 for name in _files(folder) if name.suffix == ".deb")
