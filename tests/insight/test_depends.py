@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from fixtures.rootfs import essential_root
 from fixtures.sysroots import Installed, pkg
 
 from apt_ostree.apt import dpkgdb
@@ -76,3 +77,13 @@ def test_a_foreign_package_needs_its_own_architecture(tmp_path):
 def test_circles_end(tmp_path):
     g = graph(tmp_path, ("a=1", {"Depends": "b"}), ("b=1", {"Depends": "a"}), ("c=1", {}))
     assert g.chain(["a:amd64"], "c:amd64") is None
+
+
+@pytest.mark.root
+@pytest.mark.network
+def test_every_package_of_a_real_essential_system_is_needed_by_an_essential_one():
+    database = dpkgdb.load(essential_root() / "usr/lib/sysimage/dpkg")
+    essential = [k for k, s in database.installed.items() if s.get("Essential") == "yes"]
+    real = Graph(database)
+    assert len(database.installed) > len(essential) > 10
+    assert [k for k in database.installed if real.chain(essential, k) is None] == []
