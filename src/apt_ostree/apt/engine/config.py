@@ -38,6 +38,7 @@ def configure(context: Context, *, preferences: str = "", extra: Iterable[Source
     _init(work)
     for name in ("sources.list.d", "state", "log"):
         (work / name).mkdir(exist_ok=True)
+    (work / "status").touch()
     used = (*(root.sources or ()), *extra)
     for number, source in enumerate(used):
         kept = source
@@ -91,7 +92,7 @@ def _settings(root: AptRoot, work: Path) -> dict[str, str]:
         "Dir::Etc::netrcparts": str(etc / "auth.conf.d"),
         "Dir::State": str(work / "state"),
         "Dir::State::lists": str(root.lists),
-        "Dir::State::status": str(root.status or "/dev/null"),
+        "Dir::State::status": str(root.status or work / "status"),
         "Dir::Cache": str(root.cache or work / "state"),
         "Dir::Cache::archives": str(root.archives),
         # Only the parsed indexes are kept: adding the status file to them takes 10 ms, while

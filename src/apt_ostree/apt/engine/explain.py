@@ -145,7 +145,18 @@ def _clashes(view: View, goal: Goal) -> list[Problem]:
         if lines:
             head = f"requests '{a}' and '{b}' cannot be installed together"
             found.append(Problem(b, (head, *lines)))
-    return found
+    return found or _pairs(view, goal)
+
+
+def _pairs(view: View, goal: Goal) -> list[Problem]:
+    """Two requests that libapt cannot bring together, whatever its reason."""
+    for pair in islice(combinations(goal.install, 2), _MOST_ATTEMPTS):
+        tried = attempt(view, replace(goal, install=pair))
+        if not tried.is_reached:
+            a, b = (_typed(w) for w in pair)
+            head = f"requests '{a}' and '{b}' cannot be installed together"
+            return [Problem(pair[1].request, (head, *tried.errors))]
+    return []
 
 
 def _clash(
@@ -204,7 +215,8 @@ def _cures(
     for wanted in islice(goal.install, _MOST_ATTEMPTS // 4):
         rest = tuple(w for w in goal.install if w.request != wanted.request)
         if wanted.request and rest and attempt(view, replace(goal, install=rest)).is_reached:
-            yield f"apt-ostree uninstall {wanted.request}"
+            name = wanted.request
+            yield f"apt-ostree uninstall {name}" if goal.lock else f"take '{name}' out of packages"
     for wanted in goal.replace:
         rest = tuple(w for w in goal.replace if w is not wanted)
         if attempt(view, replace(goal, replace=rest)).is_reached:

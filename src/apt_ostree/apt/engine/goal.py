@@ -91,8 +91,11 @@ def _mark(
         for package in (*(p for _, p in goal.remove), *(p for p, _ in kernels)):
             depcache.mark_delete(package, True)  # noqa: FBT003 - purge
             resolver.protect(package)
-        for wanted in chosen:
-            depcache.mark_install(wanted.version.parent_pkg, True, True)  # noqa: FBT003 - with deps
+        # All requests first, then their dependencies (as apt-get does): a choice among
+        # alternatives must see what else was asked for.
+        for with_dependencies in (False, True):
+            for wanted in chosen:
+                depcache.mark_install(wanted.version.parent_pkg, with_dependencies, True)  # noqa: FBT003
     if depcache.broken_count:
         try:
             resolver.resolve(True)  # noqa: FBT003 - may install to repair
