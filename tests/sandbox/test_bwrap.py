@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import os
+import select
 import statistics
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -191,6 +195,48 @@ def test_an_interrupt_leaves_nothing(tree, token):
 
     with target_root(tree.root, env={"T": token}) as box, pytest.raises(KeyboardInterrupt):
         box.run(["sh", "-c", "echo ready; sleep 1000"], on_line=interrupt)
+
+
+WORKER = """
+import sys, threading
+from pathlib import Path
+from apt_ostree.sandbox.bwrap import target_root
+from apt_ostree.system.mount import enter_private_namespace
+enter_private_namespace()
+with target_root(Path(sys.argv[1]), env={"T": sys.argv[2]}) as box:
+    box.run(["sh", "-c", "trap '' TERM; sleep 1000 & setsid sleep 1000 & echo ready; wait"],
+            on_line=lambda line: print(line, flush=True))
+"""
+
+
+def test_nothing_survives_a_worker_that_is_killed(tree, token, tmp_path):
+    mounts = Path("/proc/self/mountinfo").read_text()
+    env = {**os.environ, "PYTHONPATH": "src", "TMPDIR": str(tmp_path)}
+    argv = [sys.executable, "-c", WORKER, str(tree.root), token]
+    with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE) as worker:
+        try:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == b"ready\n"
+            inside = [os.pidfd_open(pid) for pid in pids_with(token)]
+        finally:
+            worker.kill()
+    assert inside
+    for fd in inside:  # they die a moment after their parent
+        assert select.select([fd], [], [], 10)[0]
+        os.close(fd)
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+    with target_root(tree.root) as box:  # and the next one sweeps the group that stayed
+        box.run(["true"])
+
+
+def pids_with(token):
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if token.encode() in (entry / "environ").read_bytes():
+                    yield int(entry.name)
+            except OSError:
+                continue
 
 
 def test_entering_is_cheap(tree):

@@ -54,6 +54,8 @@ def test_lines_belong_to_the_script_that_printed_them():
         "Setting up bar:amd64 (1:2.0-1) ...",
         "D000002: fork/exec /var/lib/dpkg/info/bar:amd64.postinst ( configure  )",
         "dpkg-maintscript-helper: debug: noise",
+        "Configuration file '/etc/x', does not exist on system.",
+        "Installing new config file as you requested.",
         "no newline at the endD000002: fork/exec /var/lib/dpkg/info/baz.postinst ( triggered a b )",
         "from baz",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 
 import pytest
@@ -160,8 +161,10 @@ def test_a_file_conflict_names_the_archive(tree, box, debs):
     one, two = (debs(name, files={"usr/bin/same": name}) for name in ("one", "two"))
     with pytest.raises(PackageError) as caught:
         Dpkg(box).unpack([one, two])
-    assert caught.value.message == (
-        "two_1.0_all.deb: trying to overwrite '/usr/bin/same', which is also in package one 1.0"
+    assert re.fullmatch(
+        r"two_1\.0_all\.deb: trying to overwrite '/usr/bin/same', "
+        r"which is also in package one \(?1\.0\)?",
+        caught.value.message,
     )
     assert caught.value.hint
 

@@ -44,11 +44,11 @@ ENVIRONMENT = {
     "APT_LISTCHANGES_FRONTEND": "none",
     "INITRD": "No",
 }
-# Never the host's; only over files that the tree has, so that no mount point is left behind.
+# Only over files that the tree has, so that no mount point is left behind.  Not resolv.conf, which
+# does nothing without a network: systemd-resolved replaces it by a link, and a mount is in the way.
 NEUTRAL_ETC = {
     "/etc/hosts": "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n",
     "/etc/hostname": f"{HOSTNAME}\n",
-    "/etc/resolv.conf": "# no network while a tree is built\n",
 }
 _SYS = ("block", "bus", "class", "dev", "devices")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")

@@ -23,7 +23,12 @@ _STAGE = re.compile(
 )
 _PREPARING = re.compile(r"Preparing to unpack (?P<path>\S+) \.\.\.$")
 _REPORT = ("dpkg: error processing ", "dpkg: too many errors")
-_HELPER_NOISE = re.compile(r"dpkg-maintscript-helper: (?:debug|info): ")
+# of --debug, which the helper sees in its environment, and of --force-confmiss on new packages
+_NOISE = re.compile(
+    r"dpkg-maintscript-helper: (?:debug|info): "
+    r"|Configuration file '.*', does not exist on system\.$"
+    r"|Installing new config file as you requested\.$"
+)
 _SCRIPT_NAMES = {
     "pre-installation": "preinst",
     "post-installation": "postinst",
@@ -125,7 +130,7 @@ class Talk:
         return self._speak(text)
 
     def _speak(self, text: str) -> tuple[Said, ...]:
-        if _HELPER_NOISE.match(text):
+        if _NOISE.match(text):
             return ()
         run = self.current
         if text.startswith(_REPORT):

@@ -158,6 +158,7 @@ def _sweep(parent: Path) -> None:
     for path in parent.glob(f"{_PREFIX}*-*"):
         pid = path.name.removeprefix(_PREFIX).split("-")[0]
         if pid.isdigit() and not Path("/proc", pid).exists():
+            _sweep(path)  # of one that ran in the group of another
             with suppress(OSError):
                 path.rmdir()
 

@@ -28,8 +28,8 @@ class Policy:
 
     `timeout_s` is wall time of one run (None: unlimited), `process_limit` counts processes and
     threads alive at once, `tmp_bytes` bounds /tmp.  `has_intercepts` puts the stand-ins of
-    `intercepts.py` before the real programs; `has_neutral_etc` hides the tree's own hosts,
-    hostname and resolv.conf.
+    `intercepts.py` before the real programs; `has_neutral_etc` hides the tree's own hosts
+    and hostname.
     """
 
     name: str
