@@ -16,7 +16,7 @@ from pathlib import Path
 
 from apt_ostree.apt import dpkgdb
 from apt_ostree.apt.debtar import Kind
-from apt_ostree.assemble.entry import TREE_DIR, Entry, Form
+from apt_ostree.assemble.entry import TREE_DIR, Entry, Form, StateRecord
 from apt_ostree.assemble.layout import DPKG
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.ostree.repo import Repo
@@ -239,6 +239,12 @@ def _activate(admindir: Path, entries: Iterable[Entry], interests: Iterable[str]
     fs.write_atomic(file, (old + "".join(f"{name} -\n" for name in sorted(hit))).encode())
 
 
+def _link_target(record: StateRecord) -> str:
+    """What the link says; those for /opt lead to a path of the tree, from two levels below it."""
+    is_opt = record.path.startswith("var/opt/") and record.target.startswith("usr/lib/opt/")
+    return f"../../{record.target}" if is_opt else record.target
+
+
 def prepare_state(root: Path, entries: Iterable[Entry]) -> None:
     """Make in the sandbox's private `/var` and `/run` what the laid packages ship there."""
     for entry in entries:
@@ -253,7 +259,7 @@ def prepare_state(root: Path, entries: Iterable[Entry]) -> None:
                 case Kind.DIRECTORY:
                     path.mkdir()
                 case Kind.LINK:
-                    os.symlink(record.target, path)
+                    os.symlink(_link_target(record), path)
                 case _:
                     source = root / "usr/share/factory" / record.path
                     path.write_bytes(source.read_bytes())

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+from apt_ostree.apt import query
 from apt_ostree.apt import refresh as refreshing
 from apt_ostree.apt.root import AptRoot
 from apt_ostree.errors import AptOstreeError
+from apt_ostree.host import base, machine, target
+from apt_ostree.host.target import Target
 from apt_ostree.model.change import Options
+from apt_ostree.model.package import Package
+from apt_ostree.model.plan import SourceInfo
 from apt_ostree.model.progress import Progress
 
 # As long as apt's own daily timer lets lists age before an unattended run refreshes them.
@@ -33,3 +42,81 @@ def ensure(root: AptRoot, *, is_upgrade: bool, options: Options, progress: Progr
         return
     if is_upgrade or age is None or age > MAX_AGE_S:
         refreshing.refresh(root, progress)
+
+
+@contextmanager
+def _opened(sysroot: Path, stateroot: str | None) -> Iterator[tuple[Target, AptRoot]]:
+    """The apt view of what boots next.  The lock keeps builds and collections away."""
+    with target.locked(sysroot, stateroot) as where:
+        checksum = where.base_checksum
+        with base.database(where, checksum) as database:
+            options = Options()
+            yield where, machine.apt_root(where, database, where.origin, checksum, options)
+
+
+def refresh(
+    sysroot: Path,
+    stateroot: str | None,
+    force: bool,  # noqa: FBT001 - the cli's order
+    progress: Progress,
+    *,
+    dry_run: bool,
+) -> tuple[SourceInfo, ...]:
+    """Fetch package lists; with `force` even where they seem current.  A dry run names sources."""
+    with _opened(sysroot, stateroot) as (_, root):
+        if dry_run:
+            return tuple(SourceInfo(s.id, 0) for s in root.effective_sources())
+        return refreshing.refresh(root, progress, force=force)
+
+
+def search(
+    sysroot: Path, stateroot: str | None, terms: Sequence[str], progress: Progress
+) -> Iterator[tuple[str, str, str]]:
+    """(group header, name, summary) of every match, each name once in a group."""
+    with _opened(sysroot, stateroot) as (_, root):
+        ensure(root, is_upgrade=False, options=Options(), progress=progress)
+        found = query.search(root, terms, progress)
+    for key, header in query.GROUPS:
+        seen: set[str] = set()
+        for offer in found[key]:
+            if offer.package.name not in seen:
+                seen.add(offer.package.name)
+                yield header, offer.package.name, offer.summary
+
+
+def info(
+    sysroot: Path, stateroot: str | None, names: Sequence[str], progress: Progress
+) -> list[dict[str, Any]]:
+    """What the sources say of each package, and where it stands in what boots next.
+
+    Raises SolveError naming all that are unknown.
+    """
+    with _opened(sysroot, stateroot) as (where, root):
+        ensure(root, is_upgrade=False, options=Options(), progress=progress)
+        offers = query.show(root, names, progress)
+        with base.database(where, where.current.checksum) as now:
+            present = {p.name: p for p in now.packages}
+        with base.database(where, where.base_checksum) as base_database:
+            in_base = {p.name for p in base_database.packages}
+    requested = set(where.origin.requested)
+    return [
+        {
+            "control": dict(offer.fields),
+            "installed": present[name].version if name in present else None,
+            "candidate": offer.package.version,
+            "status": _status(name, in_base, present, requested),
+            "reason": f"requested as '{name}'" if name in requested else None,
+        }
+        for offer in offers
+        for name in (offer.package.name,)
+    ]
+
+
+def _status(
+    name: str, in_base: set[str], present: Mapping[str, Package], requested: set[str]
+) -> str:
+    if name not in present:
+        return "removed from the base" if name in in_base else "not installed"
+    if name in in_base:
+        return "base"
+    return "layered" if name in requested else "layered (dependency)"

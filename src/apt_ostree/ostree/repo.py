@@ -144,8 +144,10 @@ class Repo:
         with translate(f"reading {path} in {rev}"):
             if not file.query_exists(None):
                 return None
-            _, content, _ = file.load_contents(None)
-        return bytes(content)
+            file.ensure_resolved()
+            # Not load_contents(): libostree's file objects answer no stream queries.
+            _, stream, _, _ = self.handle.load_file(file.get_checksum(), None)
+            return b"" if stream is None else _read_all(stream)
 
     def list_dir(self, rev: str, path: str) -> list[str]:
         """Names in a directory of a commit; empty when there is no such directory."""
@@ -263,3 +265,11 @@ class Repo:
                 OSTree.RepoPruneFlags.REFS_ONLY, depth, None
             )
         return int(pruned), int(size)
+
+
+def _read_all(stream: Gio.InputStream) -> bytes:
+    parts = []
+    while data := stream.read_bytes(1 << 20, None).get_data():
+        parts.append(data)
+    stream.close(None)
+    return b"".join(parts)

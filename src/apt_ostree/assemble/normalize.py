@@ -1,0 +1,113 @@
+"""Equal inputs must give equal trees: remove what remembers the build, order what has no order."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+
+from apt_ostree.apt import dpkgdb
+from apt_ostree.assemble.dirtree import DirTree, walk
+from apt_ostree.assemble.varrules import STATE_DIRS, SYSIMAGE
+
+ADMINDIR = f"{SYSIMAGE}/dpkg"
+# Left in /etc by the tools that write there; never part of anybody's configuration.
+LEFTOVERS = (
+    "usr/etc/.pwd.lock", "usr/etc/passwd-", "usr/etc/group-", "usr/etc/shadow-",
+    "usr/etc/gshadow-", "usr/etc/subuid-", "usr/etc/subgid-", "usr/etc/ld.so.cache~",
+    "usr/etc/.updated", "usr/etc/mtab.fuselock", "usr/etc/*.dpkg-new", "usr/etc/*.dpkg-tmp",
+    "usr/etc/*.dpkg-old", "usr/etc/*.dpkg-dist", "usr/etc/*.ucf-old", "usr/etc/*.ucf-new",
+    "usr/etc/*.ucf-dist", "usr/etc/resolv.conf", "usr/etc/hostname",
+    "usr/lib/sysimage/dpkg/lock*",
+)  # fmt: skip
+_ADMIN_JUNK = (
+    "available", "available-old", "cmethopt", "diversions-old", "lock", "lock-frontend",
+    "status-old", "statoverride-old", "triggers/Lock", "triggers/Unincorp", "methlock",
+)  # fmt: skip
+_ADMIN_FOLDERS = ("parts", "updates", "methods")
+# Stamps in generated files: pattern of the path, what to cut, why.
+_STAMPS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
+    ("usr/etc/mailcap", re.compile(rb"(?m)^# .*generated.*\n", re.IGNORECASE)),
+)
+
+
+def leftovers(root: Path, upper: Path) -> tuple[str, ...]:
+    """Delete what tools leave behind in /etc; only the upper can have new ones."""
+    gone = []
+    with DirTree(root) as tree:
+        along = None if os.path.samestat(os.stat(root), os.stat(upper)) else upper
+        found = [f.path for f in walk(tree, "usr/etc", along=along) if not f.is_dir]
+        for path in found:
+            if any(fnmatchcase(path, pattern) for pattern in LEFTOVERS):
+                tree.remove(path)
+                gone.append(path)
+    return tuple(gone)
+
+
+def package_state(root: Path) -> None:
+    """Put the package tools' databases into one form.
+
+    dpkg's status is sorted; its caches, locks and old copies go.  What debconf's passwords file
+    and backups held is dropped; empty state directories are not worth a place in the tree.
+    """
+    admindir = root / ADMINDIR
+    stanzas = dpkgdb.load(admindir).stanzas
+    ordered = tuple(sorted(stanzas, key=dpkgdb.sort_key))
+    text = dpkgdb.render_status(ordered).encode("utf-8", "surrogateescape")
+    with DirTree(root) as tree:
+        if tree.read(f"{ADMINDIR}/status") != text:
+            tree.write(f"{ADMINDIR}/status", text)
+        for name in _ADMIN_JUNK:
+            if tree.stat(f"{ADMINDIR}/{name}") is not None:
+                tree.remove(f"{ADMINDIR}/{name}")
+        for name in _ADMIN_FOLDERS:
+            for inner in tree.names(f"{ADMINDIR}/{name}"):
+                tree.remove(f"{ADMINDIR}/{name}/{inner}")
+        _sort_lines(tree, f"{ADMINDIR}/triggers/File")
+        for state in STATE_DIRS:
+            for name in state.drop:
+                tree.remove(f"{state.sysimage}/{name}")
+            _sort_debconf(tree, state.sysimage)
+
+
+def _sort_lines(tree: DirTree, path: str) -> None:
+    data = tree.read(path)
+    if data is None:
+        return
+    ordered = b"".join(sorted(data.splitlines(keepends=True)))
+    if ordered != data:
+        tree.write(path, ordered)
+
+
+def _sort_debconf(tree: DirTree, folder: str) -> None:
+    """debconf writes its databases in the order of a Perl hash; records are separated by a blank
+    line and each is found by its name, so any order is right (Debconf::DbDriver::File)."""
+    for name in ("config.dat", "templates.dat"):
+        data = tree.read(f"{folder}/{name}")
+        if data is None:
+            continue
+        records = sorted(r.strip(b"\n") for r in data.split(b"\n\n") if r.strip())
+        ordered = b"".join(r + b"\n\n" for r in records)
+        if ordered != data:
+            tree.write(f"{folder}/{name}", ordered, mode=0o644)
+
+
+def stamps(root: Path, upper: Path) -> None:
+    """Cut times of generation out of generated files."""
+    with DirTree(root) as tree:
+        for path, pattern in _STAMPS:
+            if not (upper / path).exists():
+                continue
+            _rewrite(tree, path, partial(pattern.sub, b""))
+
+
+def _rewrite(tree: DirTree, path: str, change: Callable[[bytes], bytes]) -> None:
+    data, info = tree.read(path), tree.stat(path)
+    if data is None or info is None:
+        return
+    new = change(data)
+    if new != data:
+        tree.write(path, new, mode=info.st_mode & 0o7777, owner=(info.st_uid, info.st_gid))

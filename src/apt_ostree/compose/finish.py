@@ -1,0 +1,203 @@
+"""Make a tree of packages into a tree to commit: the treefile's content, accounts, kernel, order.
+
+Works on a mounted build (`upper` is the overlay's) and on a plain root alike (`upper` is `root`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from apt_ostree.apt import dpkgdb
+from apt_ostree.assemble import accounts, idcheck, ids, initramfs, kernel, layout, tidy
+from apt_ostree.assemble.accounts import Accounts
+from apt_ostree.compose import content
+from apt_ostree.model.progress import Progress, Timings, task
+from apt_ostree.ostree.repo import Repo
+from apt_ostree.sandbox.bwrap import target_root
+from apt_ostree.sandbox.policy import DRACUT, POSTPROCESS
+from apt_ostree.system import fs
+from apt_ostree.system.run import run
+from apt_ostree.treefile import files
+from apt_ostree.treefile.schema import Treefile
+from apt_ostree.treefile.values import AccountCheck, FileRef
+
+TREEFILE_COPY = "usr/share/apt-ostree/treefile.json"
+WORKDIR_VARIABLE = "APTOSTREE_WORKDIR"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the finish needs besides the tree.  `previous` are the accounts of the previous commit
+    of the branch; `epoch` is SOURCE_DATE_EPOCH; `cache` keeps initramfs images (it must be in a
+    transaction), None builds one each time; `sources` is the deb822 text of the tree's sources."""
+
+    treefile: Treefile
+    version: str | None
+    previous: Accounts | None
+    epoch: int
+    cache: Repo | None
+    sources: str
+    progress: Progress
+    timings: Timings
+
+
+def postprocess(root: Path, upper: Path, context: Context) -> None:
+    """Apply the treefile and finish the tree; `/etc` of the tree is at `usr/etc`.
+
+    Raises TreefileError, ScriptError of a postprocess script, AptOstreeError for a tree that
+    nothing could boot or that breaks a promise (`check-passwd`).
+    """
+    treefile, progress, timings = context.treefile, context.progress, context.timings
+    with timings.phase("treefile"):
+        kernel.adopt_boot_files(root)
+        _content(root, context)
+        _scripts(root, context)
+    with timings.phase("accounts"):
+        settled = _accounts(root, upper, context)
+    with timings.phase("tidy"):
+        tidy.tree(root, upper, accounts=settled, is_base=True)
+        layout.finish(root)
+    with timings.phase("initramfs"):
+        _boot(root, context)
+    tidy.record_base(root)
+    layout.check(root)
+    _write_treefile(root, treefile)
+    progress.message("Adding apt-ostree-0-integration.conf")
+
+
+def _content(root: Path, context: Context) -> None:
+    treefile, progress = context.treefile, context.progress
+    content.write_apt_sources(root, context.sources)
+    content.remove_from_packages(root, treefile, progress)
+    content.remove_files(root, treefile.remove_files, progress)
+    content.add_files(root, treefile.add_files, progress)
+    content.enable_units(root, treefile.units, progress)
+    if treefile.default_target is not None:
+        content.set_default_target(root, treefile.default_target)
+    content.set_version(root, treefile, context.version, progress)
+    if treefile.machineid_compat:
+        progress.message("Creating empty machine-id")
+        machine_id = root / "usr/etc/machine-id"
+        machine_id.unlink(missing_ok=True)
+        machine_id.touch(mode=0o444)
+        os.chmod(machine_id, 0o444)
+    else:
+        (root / "usr/etc/machine-id").unlink(missing_ok=True)
+
+
+def _scripts(root: Path, context: Context) -> None:
+    """`postprocess`, `postprocess-script` and `finalize.d`, in that order, without network."""
+    treefile, progress = context.treefile, context.progress
+    inline = [(f"postprocess inline script '{i}'", text.encode())
+              for i, text in enumerate(treefile.postprocess)]  # fmt: skip
+    for name, text in inline:
+        progress.message(f">>>> Executing `{name}` <<<<")
+        _run_script(root, text, context)
+    if inline:
+        progress.message("Completed running `postprocess` inline scripts")
+    if treefile.postprocess_script is not None:
+        progress.message("Executing postprocessing script")
+        _run_script(root, _read(treefile.postprocess_script), context)
+        progress.message("Finished postprocessing script")
+    for ref in treefile.finalize_d:
+        progress.message(f"Executing finalize.d/{ref.name}")
+        _run_script(root, _read(ref), context)
+
+
+def _read(ref: FileRef) -> bytes:
+    with files.opened(ref) as (fd, _), os.fdopen(os.dup(fd), "rb") as stream:
+        return stream.read()
+
+
+def _run_script(root: Path, text: bytes, context: Context) -> None:
+    place = root / "usr/lib/apt-ostree-postprocess"
+    place.write_bytes(text)
+    os.chmod(place, 0o755)
+    try:
+        with target_root(root, policy=POSTPROCESS, source_date_epoch=context.epoch) as box:
+            box.run(["/usr/lib/apt-ostree-postprocess"], on_line=context.progress.message)
+    finally:
+        place.unlink()
+
+
+def _accounts(root: Path, upper: Path, context: Context) -> Accounts:
+    """Stable numbers, the checks of the treefile, and sysusers.d for machines."""
+    treefile = context.treefile
+    ledger = ids.Ledger()
+    if treefile.preserve_passwd and context.previous is not None:
+        ledger = ids.Ledger.of(context.previous)
+    settled = ids.settle(
+        root, upper, base=Accounts.parse({}), ledger=ledger, reserved=ids.Ledger(),
+        day=context.epoch // 86400,
+    )  # fmt: skip
+    for conflict in settled.conflicts:
+        context.progress.message(f"warning: {conflict}")
+    lines = (
+        *idcheck.check_users(
+            _rule(treefile.check_passwd), settled.accounts, previous=context.previous,
+            ignore_removed=treefile.ignore_removed_users,
+        ),
+        *idcheck.check_groups(
+            _rule(treefile.check_groups), settled.accounts, previous=context.previous,
+            ignore_removed=treefile.ignore_removed_groups,
+        ),
+    )  # fmt: skip
+    for line in lines:
+        context.progress.message(line)
+    accounts.write_sysusers(root, settled.accounts)
+    return settled.accounts
+
+
+def _rule(check: AccountCheck) -> idcheck.Rule:
+    text = b"" if check.file is None else _read(check.file)
+    return idcheck.Rule(idcheck.Against(check.type), dict(check.entries), text)
+
+
+def _boot(root: Path, context: Context) -> None:
+    """Exactly one kernel, its module index, and one initramfs."""
+    treefile = context.treefile
+    version = kernel.only_version(root)
+    if version is None or treefile.container:
+        return
+    with target_root(root, policy=DRACUT, source_date_epoch=context.epoch) as box:
+        kernel.depmod(box, version)
+        if treefile.no_initramfs:
+            return
+        with task(context.progress, "Generating initramfs"):
+            initramfs.generate(
+                root,
+                initramfs.Request(version, _versions(root), treefile.initramfs_args),
+                box=box,
+                repo=context.cache,
+            )
+
+
+def _versions(root: Path) -> dict[str, str]:
+    """Package versions by the stem of their info files."""
+    database = dpkgdb.load(root / layout.DPKG)
+    return {dpkgdb.info_name(s): s["Version"] for s in database.installed.values()}
+
+
+def _write_treefile(root: Path, treefile: Treefile) -> None:
+    path = root / TREEFILE_COPY
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(treefile.as_json(), indent=1, sort_keys=True) + "\n")
+
+
+def copy_out(root: Path, destination: Path, *, is_finished: bool) -> None:
+    """A plain copy of a mounted tree, owners and attributes kept.
+
+    A finished tree has its configuration at `usr/etc` and an empty `/var`; another one keeps both
+    where packages expect them.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    run(["cp", "-a", "--one-file-system", "--no-target-directory", root, destination])
+    fs.remove_tree(destination / "etc")
+    if is_finished:
+        fs.remove_tree(destination / "var")
+        (destination / "var").mkdir(mode=0o755)
+    else:
+        os.rename(destination / "usr/etc", destination / "etc")

@@ -1,0 +1,278 @@
+"""Carry out one change of a sysroot: edit the origin, plan, build, deploy.
+
+Every verb that deploys comes through `run`.  Until `Sysroot.deploy` writes the boot entries,
+whatever ends the work leaves the machine as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from apt_ostree.apt.dpkgdb import Database
+from apt_ostree.assemble.entry import Entry
+from apt_ostree.assemble.package_cache import PackageCache
+from apt_ostree.assemble.placement import Policy
+from apt_ostree.deploy import kargs as boot_args
+from apt_ostree.errors import AptOstreeError
+from apt_ostree.host import (
+    base,
+    build,
+    edit,
+    fetching,
+    garbage,
+    history,
+    local,
+    machine,
+    metadata,
+    revision,
+    space,
+    target,
+)
+from apt_ostree.host import plan as plans
+from apt_ostree.host.local import LocalFile
+from apt_ostree.host.target import Target
+from apt_ostree.model.change import Change, Options, Outcome
+from apt_ostree.model.origin import LocalPackage, Origin
+from apt_ostree.model.plan import Plan
+from apt_ostree.model.progress import PlanWatcher, Progress, Timings, task
+from apt_ostree.system import failpoint, mount
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A change that has been decided but not carried out.
+
+    `kargs` are the kernel arguments to boot with; `is_new` says whether the result would differ
+    from what boots next, `is_same_tree` that it differs in how it boots only.
+    """
+
+    origin: Origin
+    base: str
+    plan: Plan
+    kargs: tuple[str, ...]
+    is_new: bool
+    is_same_tree: bool
+
+
+def run(
+    sysroot: Path, stateroot: str | None, change: Change, options: Options, progress: Progress
+) -> Outcome:
+    """Make the deployment that `change` asks for.
+
+    Errors are those of each stage, all AptOstreeError; the attempt is in the history either way,
+    except for a dry run, which writes nothing at all.
+    """
+    mount.enter_private_namespace()
+    timings = Timings()
+    files = local.read(change)
+    with target.locked(sysroot, stateroot) as where:
+        if options.dry_run:
+            return _carry_out(where, change, options, files, progress, timings)
+        try:
+            outcome = _carry_out(where, change, options, files, progress, timings)
+        except (AptOstreeError, KeyboardInterrupt) as err:
+            _record(where, options, error=err)
+            raise
+        if outcome.deployment is not None:
+            _record(where, options, outcome=outcome)
+        return outcome
+
+
+def _record(
+    where: Target,
+    options: Options,
+    *,
+    outcome: Outcome | None = None,
+    error: BaseException | None = None,
+) -> None:
+    made = None if outcome is None else outcome.deployment
+    history.record(
+        where.sysroot,
+        where.stateroot,
+        command_line=options.command_line,
+        deployment=next((d for d in where.sysroot.deployments if d.id == made), None),
+        plan_digest=None if outcome is None or outcome.plan is None else outcome.plan.digest,
+        error=error,
+    )
+
+
+def _carry_out(
+    where: Target,
+    change: Change,
+    options: Options,
+    files: Mapping[Path, LocalFile],
+    progress: Progress,
+    timings: Timings,
+) -> Outcome:
+    change = _with_local_base(where, change, progress)
+    names = {path: file.name for path, file in files.items()}
+    with _decided(where, change, options, files, names, progress, timings) as (draft, database):
+        if isinstance(progress, PlanWatcher) and draft.plan.steps:
+            progress.plan_ready(draft.plan)
+        if options.dry_run:
+            return Outcome(changed=draft.is_new, plan=draft.plan, timings=timings.seconds)
+        if not draft.is_new:
+            progress.message(_nothing(change, draft.origin))
+            return Outcome(changed=False, plan=draft.plan, timings=timings.seconds)
+        cache = _package_cache(where, draft.base)
+        root = machine.apt_root(where, database, draft.origin, draft.base, options)
+        entries = fetching.obtain(
+            draft.plan, root, cache, files, where.cache / "archives",
+            cache_only=options.cache_only, progress=progress, timings=timings,
+        )  # fmt: skip
+        if options.download_only:
+            progress.message("Update downloaded.")
+            return Outcome(changed=False, plan=draft.plan, timings=timings.seconds)
+        checksum = _tree(where, draft, cache, entries, progress, timings)
+    with timings.phase("deploy"), task(progress, "Writing deployment"):
+        failpoint.reach("change.before-deploy")
+        made = where.sysroot.deploy(
+            where.stateroot, checksum, origin=str(draft.origin), kargs=draft.kargs
+        )
+    with timings.phase("cleanup"):
+        garbage.collect(where.sysroot, progress)
+    return Outcome(changed=True, plan=draft.plan, deployment=made.id, timings=timings.seconds)
+
+
+def _with_local_base(where: Target, change: Change, progress: Progress) -> Change:
+    """`rebase /path/to/repo:REF` becomes a rebase to the commit, once it is here."""
+    if change.refspec is None:
+        return change
+    checksum = revision.import_local(where, change.refspec, progress)
+    return change if checksum is None else replace(change, refspec=checksum)
+
+
+@contextmanager
+def _decided(
+    where: Target,
+    change: Change,
+    options: Options,
+    files: Mapping[Path, LocalFile],
+    names: Mapping[Path, LocalPackage],
+    progress: Progress,
+    timings: Timings,
+) -> Iterator[tuple[Draft, Database]]:
+    """Everything that can be known before anything is written."""
+    arch = machine.native_arch(where)
+    origin = edit.edit(where.origin, change, options=options, local=names, arch=arch)
+    with timings.phase("pull"):
+        origin, checksum = revision.resolve(where, origin, change, options, progress)
+    with base.database(where, checksum) as database:
+        plan = Plan(base=checksum)
+        if origin.may_assemble and not _is_same_tree(where, origin, change):
+            root = machine.apt_root(where, database, origin, checksum, options)
+            with timings.phase("refresh"):
+                metadata.ensure(root, is_upgrade=change.pull_base, options=options,
+                                progress=progress)  # fmt: skip
+            with timings.phase("solve"):
+                plan = plans.make(
+                    root,
+                    plans.Request(origin, checksum, local.by_checksum(files), options),
+                    _package_cache(where, checksum),
+                    progress,
+                )
+            _refuse_inactive(change, plan, options)
+            space.check(where, plan)
+        wanted = boot_args.edited(_options_line(where, change), change.kargs)
+        yield (
+            Draft(
+                origin, checksum, plan, wanted,
+                is_new=_is_new(where, origin, plan, wanted, change),
+                is_same_tree=_is_same_tree(where, origin, change),
+            ),
+            database,
+        )  # fmt: skip
+
+
+def _is_same_tree(where: Target, origin: Origin, change: Change) -> bool:
+    """Whether a change is about booting only, so that no package needs to be looked at."""
+    is_moving = change.pull_base or change.refspec is not None or change.revision is not None
+    return where.pending is not None and not is_moving and str(origin) == str(where.origin)
+
+
+def _options_line(where: Target, change: Change) -> str:
+    """The kernel command line that edits start from."""
+    if where.pending is None:
+        return ""
+    if change.kargs_base_index is None:
+        return where.pending.options
+    return where.sysroot.deployments[change.kargs_base_index].options
+
+
+def _refuse_inactive(change: Change, plan: Plan, options: Options) -> None:
+    """Asking now for what the base has already is a mistake; having asked earlier is not."""
+    if options.allow_inactive:
+        return
+    for item in plan.inactive:
+        if item.request in change.install and item.provided_by:
+            raise AptOstreeError(
+                f'"{item.request}" is already provided by: {item.provided_by}. '
+                "Use --allow-inactive to explicitly require it."
+            )
+
+
+def _is_new(
+    where: Target, origin: Origin, plan: Plan, kargs: tuple[str, ...], change: Change
+) -> bool:
+    if where.pending is None or change.initramfs_etc_force_sync:
+        return True
+    same_tree = _is_same_tree(where, origin, change) or (
+        where.pending.checksum == (_existing(where, plan) or plan.base)
+    )
+    return not (same_tree and str(origin) == str(where.origin) and kargs == where.pending.kargs)
+
+
+def _existing(where: Target, plan: Plan) -> str | None:
+    """The commit of a deployment that was built from an equal plan."""
+    for deployment in where.sysroot.deployments:
+        commit = where.repo.commit(deployment.checksum)
+        if commit.get("aptostree.state-sha512") == plan.digest:
+            return deployment.checksum
+    return None
+
+
+def _nothing(change: Change, origin: Origin) -> str:
+    if change.pull_base:
+        if origin.is_checksum:
+            described = origin.custom_description
+            return (
+                f"Pinned to commit by custom origin: {described}"
+                if described
+                else "Pinned to commit; no upgrade available"
+            )
+        return "No upgrade available."
+    return "No change." if change.revision is not None else "No changes."
+
+
+def _tree(
+    where: Target,
+    draft: Draft,
+    cache: PackageCache,
+    entries: Mapping[str, Entry],
+    progress: Progress,
+    timings: Timings,
+) -> str:
+    """The commit to deploy: the base itself, one that exists already, or a new one."""
+    if draft.is_same_tree:
+        return where.current.checksum
+    if not draft.plan.steps and not draft.origin.regenerate_initramfs:
+        return draft.base
+    existing = _existing(where, draft.plan)
+    if existing is not None:
+        return existing
+    with timings.phase("checkout"):
+        lower = base.tree(where, draft.base)
+    inputs = build.Inputs(
+        draft.plan, draft.origin, draft.base, lower, entries,
+        ledger=machine.ledger(where), reserved=machine.accounts(where),
+    )  # fmt: skip
+    built = build.layered(where.repo, cache, inputs, progress=progress, timings=timings)
+    machine.remember(where, built.ledger)
+    return built.checksum
+
+
+def _package_cache(where: Target, checksum: str) -> PackageCache:
+    return PackageCache(where.repo, policy=Policy(**machine.trim(where, checksum)))
