@@ -13,6 +13,11 @@ def test_without_a_group_processes_are_counted(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_processes_of_the_host_are_not_counted():
+    """While bwrap sets up, its child still sees our /proc."""
+    assert not pidlimit.Counter(0, pid=os.getpid()).is_exceeded()
+
+
 @pytest.mark.root
 def test_a_group_is_made_and_removed():
     with pidlimit.limited(7) as limit:
