@@ -81,6 +81,7 @@ def test_whiteouts_and_opaque_directories_become_a_value(repo, lower):
         assert "/usr/gone" in changes.removed
         assert "/usr/dir" in changes.cleared
         assert os.listxattr(space.upper / "usr/bin/su") == []
+        assert os.listxattr(space.upper) == []
         assert (space.upper / "usr/dir/new").exists()
         assert not os.path.lexists(space.upper / "usr/gone")
 

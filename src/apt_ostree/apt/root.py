@@ -23,7 +23,9 @@ class AptRoot:
     `etc` is an apt configuration directory: of it `sources.list(.d)`, `preferences(.d)`,
     `auth.conf(.d)`, `trusted.gpg(.d)` and, of `apt.conf(.d)`, only what says how to reach a
     mirror (`engine/config.py` has the list).  `sources`, when given, replace those of `etc`.
-    `prefix` is the root directory that `Signed-By` paths refer to, where they exist in it.
+    `preferences` says whether the pins in `etc` count: a compose takes a host's keys and proxy,
+    but not its pins.  `prefix` is the root directory that `Signed-By` paths refer to, where they
+    exist in it.
     `release` is apt's target release (preferred suite, priority 990).
     """
 
@@ -39,6 +41,7 @@ class AptRoot:
     proxy: str | None = None
     prefix: Path | None = None
     release: str | None = None
+    preferences: bool = True
 
     def effective_sources(self) -> tuple[Source, ...]:
         """The enabled binary sources with `Signed-By` resolved; the one list everything uses.
@@ -72,7 +75,7 @@ class AptRoot:
             "etc": path(self.etc), "status": path(self.status), "cache": path(self.cache),
             "sources": [s.as_dict() for s in self.sources or ()], "foreign": self.foreign,
             "recommends": self.recommends, "proxy": self.proxy, "prefix": path(self.prefix),
-            "release": self.release,
+            "release": self.release, "preferences": self.preferences,
         }  # fmt: skip
 
     @classmethod
@@ -85,7 +88,7 @@ class AptRoot:
             etc=path(raw["etc"]), status=path(raw["status"]), cache=path(raw["cache"]),
             sources=tuple(Source.from_dict(s) for s in raw["sources"]),
             foreign=tuple(raw["foreign"]), recommends=raw["recommends"], proxy=raw["proxy"],
-            prefix=path(raw["prefix"]), release=raw["release"],
+            prefix=path(raw["prefix"]), release=raw["release"], preferences=raw["preferences"],
         )  # fmt: skip
 
 

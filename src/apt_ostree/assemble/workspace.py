@@ -12,7 +12,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +124,7 @@ def settle_upper(upper: Path) -> UpperChanges:
     removed: list[str] = []
     cleared: list[str] = []
     pending = [("", os.fspath(upper))]
+    _strip(os.fspath(upper))
     while pending:
         at, folder = pending.pop()
         with os.scandir(folder) as entries:
@@ -137,12 +138,17 @@ def settle_upper(upper: Path) -> UpperChanges:
                 is_dir = stat.S_ISDIR(info.st_mode)
                 if stat.S_ISLNK(info.st_mode):
                     continue  # trusted.* on links is not used by overlayfs without redirects
-                for name in os.listxattr(entry.path, follow_symlinks=False):
-                    if name == OPAQUE and is_dir:
-                        cleared.append(path)
-                    if name.startswith("trusted.overlay."):
-                        with suppress(OSError):
-                            os.removexattr(entry.path, name, follow_symlinks=False)
+                if _strip(entry.path) and is_dir:
+                    cleared.append(path)
                 if is_dir:
                     pending.append((path, entry.path))
     return UpperChanges(tuple(sorted(removed)), tuple(sorted(cleared)))
+
+
+def _strip(path: str) -> bool:
+    """Remove overlayfs's own attributes; whether the directory was opaque."""
+    names = os.listxattr(path, follow_symlinks=False)
+    for name in names:
+        if name.startswith("trusted.overlay."):
+            os.removexattr(path, name, follow_symlinks=False)
+    return OPAQUE in names

@@ -45,7 +45,7 @@ def configure(context: Context, *, preferences: str = "", extra: Iterable[Source
         for option in _DROPPED_OPTIONS:
             kept = kept.with_option(option, "")
         (work / "sources.list.d" / f"{number:04}.sources").write_text(kept.stanza())
-    own = _text_of(root.etc / "preferences") if root.etc else ""
+    own = _text_of(root.etc / "preferences") if root.etc and root.preferences else ""
     (work / "preferences").write_text(f"{preferences}\n{own}")
     if root.etc:
         _take_from(root.etc)
@@ -68,7 +68,9 @@ def _init(work: Path) -> None:
 
 
 def _settings(root: AptRoot, work: Path) -> dict[str, str]:
-    etc = root.etc or Path("/nonexistent")
+    nowhere = Path("/nonexistent")
+    etc = root.etc or nowhere
+    pins = etc / "preferences.d" if root.preferences else nowhere
     return {
         "APT::System": "Debian dpkg interface",  # else it is guessed from the host's files
         "APT::Architecture": root.arch,
@@ -85,7 +87,7 @@ def _settings(root: AptRoot, work: Path) -> dict[str, str]:
         "Dir::Etc::sourcelist": "/dev/null",
         "Dir::Etc::sourceparts": str(work / "sources.list.d"),
         "Dir::Etc::preferences": str(work / "preferences"),
-        "Dir::Etc::preferencesparts": str(etc / "preferences.d"),
+        "Dir::Etc::preferencesparts": str(pins),
         "Dir::Etc::trusted": str(etc / "trusted.gpg"),
         "Dir::Etc::trustedparts": str(etc / "trusted.gpg.d"),
         "Dir::Etc::netrc": str(etc / "auth.conf"),

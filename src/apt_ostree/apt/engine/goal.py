@@ -73,6 +73,7 @@ def _mark(
 ) -> list[str]:
     view.reset()
     resolver = apt_pkg.ProblemResolver(depcache)
+    before = unmet(view, depcache)
     chosen = (*goal.replace, *goal.install)
     named = {w.version.parent_pkg.id for w in chosen} | {p.id for _, p in goal.remove}
     gone = {p.id for p, _ in kernels}
@@ -96,7 +97,8 @@ def _mark(
         for with_dependencies in (False, True):
             for wanted in chosen:
                 depcache.mark_install(wanted.version.parent_pkg, with_dependencies, True)  # noqa: FBT003
-    if depcache.broken_count:
+    # What is broken in the base itself stays as it is: repairing it is not what was asked for.
+    if depcache.broken_count and unmet(view, depcache) - before:
         try:
             resolver.resolve(True)  # noqa: FBT003 - may install to repair
         except apt_pkg.Error as err:
@@ -106,6 +108,26 @@ def _mark(
         for w in chosen
         if (got := result_of(depcache, w.version.parent_pkg)) is None or got.id != w.version.id
     ]
+
+
+def unmet(view: View, depcache: apt_pkg.DepCache) -> frozenset[int]:
+    """The ids of the dependencies and conflicts that the marked state violates."""
+    if not depcache.broken_count:
+        return frozenset()
+    found = set()
+    for package in view.cache.packages:
+        version = result_of(depcache, package) if depcache.is_inst_broken(package) else None
+        for field in ("PreDepends", "Depends", "Conflicts", "Breaks") if version else ():
+            for group in version.depends_list.get(field, []) if version else ():
+                met = any(_is_result(depcache, t) for d in group for t in d.all_targets())
+                if met is (field in ("Conflicts", "Breaks")):
+                    found.add(group[0].id)
+    return frozenset(found)
+
+
+def _is_result(depcache: apt_pkg.DepCache, version: apt_pkg.Version) -> bool:
+    got = result_of(depcache, version.parent_pkg)
+    return got is not None and got.id == version.id
 
 
 def action_group(depcache: apt_pkg.DepCache) -> Any:
