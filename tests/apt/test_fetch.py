@@ -104,8 +104,10 @@ def test_missing_package_is_a_fetch_error(setup):
 
 
 def test_unreachable_mirror(served):
+    (served.base / "etc").mkdir()
+    (served.base / "etc" / "apt.conf").write_text('Acquire::Retries "0";\n')
     served.refresh(sources=served.http_sources)
-    root = served.root(sources=served.http_sources)
+    root = served.root(sources=served.http_sources, etc=served.base / "etc")
     plan = solve(root, SolveRequest(install=("a",)), Silent())
     archive = replace(plan.steps[0].archive, uri="http://127.0.0.1:9/pool/a.deb")
     with pytest.raises(FetchError, match="'test'"):

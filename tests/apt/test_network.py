@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from apt_ostree.apt.refresh import refresh
 from apt_ostree.apt.root import AptRoot
 from apt_ostree.apt.solve import SolveRequest, solve
 from apt_ostree.apt.sources import load
-from apt_ostree.apt.suites import distribution
+from apt_ostree.apt.suites import distribution, for_release
 from apt_ostree.model.plan import ReasonKind, Verb
 from apt_ostree.model.progress import Silent
 
@@ -29,7 +30,7 @@ def debian(tmp_path_factory):
                           check=True).stdout.strip()  # fmt: skip
     root = AptRoot(
         lists=base / "lists", archives=base / "archives", cache=base / "cache", arch=arch,
-        sources=distribution(load(Path("/etc/apt"))), recommends=True,
+        sources=distribution(load(Path("/etc/apt"))), recommends=True, etc=Path("/etc/apt"),
     )  # fmt: skip
     infos = refresh(root, Silent())
     assert max(i.packages for i in infos) > 10_000
@@ -63,7 +64,7 @@ def _apt_get(root, status, work, *names):
     conf.write_text(
         'Dir::Etc::parts "/dev/null";\nDir::Etc::main "/dev/null";\n'
         f'Dir::State::lists "{root.lists}";\nDir::State::status "{status}";\n'
-        'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::preferencesparts "/dev/null";\n'
+        'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::preferencesparts "/etc/apt/preferences.d";\n'
         f'Dir::Etc::sourceparts "{work}/sources";\nDir::Cache "{work}";\n'
         f'Dir::State::extended_states "{work}/states";\nAcquire::Languages "none";\n'
         'APT::Get::Always-Include-Phased-Updates "true";\nDebug::NoLocking "true";\n'
@@ -97,12 +98,24 @@ def _install(root, plan, work):
 
 @pytest.mark.parametrize("name", ["jq", "vim", "nginx", "cups", "git"])
 def test_layering_chooses_what_apt_get_chooses(debian, tmp_path, name):
-    from dataclasses import replace
-
     status = _install(debian, solve(debian, REQUEST, Silent()), tmp_path)
     root = replace(debian, status=status)
     plan = solve(root, SolveRequest(install=(name,), lock_installed=True), Silent())
     assert [s.package.name for s in plan.steps] == _apt_get(debian, status, tmp_path, name)
+
+
+@pytest.mark.parametrize("release", ["bookworm", "trixie"])
+def test_another_release_behind_the_same_mirror(debian, tmp_path, release):
+    root = replace(
+        debian, lists=tmp_path / "lists", cache=None, preferences=False,
+        sources=for_release(load(Path("/etc/apt")), release),
+    )  # fmt: skip
+    infos = refresh(root, Silent())
+    assert {i.id.partition(":")[2].partition("-")[0] or release for i in infos} == {release}
+    version = {"bookworm": "12", "trixie": "13"}[release]
+    plan = solve(root, SolveRequest(essential=True), Silent())
+    base_files = next(s for s in plan.steps if s.package.name == "base-files")
+    assert base_files.package.version.startswith(version)
 
 
 def test_fetch_from_the_mirror(debian, tmp_path):
@@ -114,8 +127,6 @@ def test_fetch_from_the_mirror(debian, tmp_path):
 
 def test_warm_solve_is_fast(debian, tmp_path):
     """As a ratio in one run: opening apt's cache is what both must do."""
-    from dataclasses import replace
-
     status = _install(debian, solve(debian, REQUEST, Silent()), tmp_path)
     root = replace(debian, status=status)
     request = SolveRequest(install=("jq",), lock_installed=True)

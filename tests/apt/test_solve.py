@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 from fixtures.debrepo import make_deb, make_repo
@@ -371,8 +373,6 @@ def test_repo_packages_pick_the_source(world):
 
 def test_release_prefers_a_suite(world):
     root = _two_sources(world)
-    from dataclasses import replace
-
     plan = ask(world, "x", root=replace(root, release="stable"))
     assert steps(plan) == [("install", "x=1")]
 
@@ -382,9 +382,26 @@ def test_preferences_of_the_root_count(world):
     etc = world.base / "etc"
     (etc / "preferences.d").mkdir(parents=True)
     (etc / "preferences.d" / "x").write_text("Package: x\nPin: version 1\nPin-Priority: 1001\n")
-    from dataclasses import replace
-
     assert steps(ask(world, "x", root=replace(root, etc=etc))) == [("install", "x=1")]
+
+
+def test_preferences_of_the_host_do_not_count_in_a_compose(world):
+    root = _two_sources(world)
+    etc = world.base / "etc"
+    etc.mkdir()
+    (etc / "preferences").write_text("Package: x\nPin: version 1\nPin-Priority: 1001\n")
+    assert steps(ask(world, "x", root=replace(root, etc=etc))) == [("install", "x=1")]
+    plan = ask(world, "x", root=replace(root, etc=etc, preferences=False))
+    assert steps(plan) == [("install", "x=2")]
+
+
+def test_a_base_that_is_broken_already_is_left_alone(small):
+    d = small.debs
+    status = small.install(make_deb(d, "sick", depends="cure"), make_deb(d, "well"))
+    plan = ask(small, "a", "c", status=status)
+    assert names(plan) == ["a", "b", "c"]
+    with pytest.raises(SolveError):
+        ask(small, "a", status=small.install(make_deb(d, "sick", depends="cure", breaks="a")))
 
 
 KERNEL = {"arch": "amd64", "installed_size": "50000"}
@@ -459,8 +476,6 @@ def test_nothing_is_written_without_a_cache(small):
 
 def test_a_changed_status_is_seen_although_its_time_is_not(small):
     """Every file of a deployment has the time 0, so apt's own check would not see a change."""
-    import os
-
     cache = small.base / "cache"
     cache.mkdir()
     status = small.install(make_deb(small.debs, "c"))

@@ -110,18 +110,21 @@ def _mark(
     ]
 
 
-def unmet(view: View, depcache: apt_pkg.DepCache) -> frozenset[int]:
-    """The ids of the dependencies and conflicts that the marked state violates."""
+def unmet(view: View, depcache: apt_pkg.DepCache) -> frozenset[tuple[int, str, int]]:
+    """The dependencies and conflicts that the marked state violates: version, field, place."""
     if not depcache.broken_count:
         return frozenset()
     found = set()
     for package in view.cache.packages:
         version = result_of(depcache, package) if depcache.is_inst_broken(package) else None
-        for field in ("PreDepends", "Depends", "Conflicts", "Breaks") if version else ():
-            for group in version.depends_list.get(field, []) if version else ():
-                met = any(_is_result(depcache, t) for d in group for t in d.all_targets())
-                if met is (field in ("Conflicts", "Breaks")):
-                    found.add(group[0].id)
+        if version is None:
+            continue
+        depends = version.depends_list
+        for field in ("PreDepends", "Depends", "Conflicts", "Breaks"):
+            for number, group in enumerate(depends.get(field, [])):
+                hit = any(_is_result(depcache, t) for d in group for t in d.all_targets())
+                if hit is (field in ("Conflicts", "Breaks")):
+                    found.add((version.id, field, number))
     return frozenset(found)
 
 
