@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from apt_ostree.apt import job
@@ -82,7 +83,8 @@ def _download(
 def _give_to_apt(partial: Path) -> None:
     """Let the download methods, which run as the user _apt, write into `partial`."""
     if os.geteuid() == 0:
-        shutil.chown(partial, user="_apt")
+        with suppress(LookupError):  # no such user: libapt then downloads as root
+            shutil.chown(partial, user="_apt")
 
 
 def _is_right(path: Path, archive: Archive) -> bool:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -74,7 +75,8 @@ def make_partial(directory: Path) -> None:
     partial.mkdir(mode=0o700, exist_ok=True)
     user = apt_pkg.config.find("APT::Sandbox::User")
     if os.geteuid() == 0 and user:
-        shutil.chown(partial, user=user)
+        with suppress(LookupError):  # no such user: libapt then downloads as root
+            shutil.chown(partial, user=user)
 
 
 def failure(source_id: str, text: str, *, doing: str) -> AptOstreeError:
