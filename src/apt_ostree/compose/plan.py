@@ -78,6 +78,7 @@ def apt_root(treefile: Treefile, origin: Origin) -> AptRoot:
         archives=origin.cache / "archives",
         arch=treefile.basearch,
         etc=origin.source_root / "etc/apt",
+        preferences=False,
         cache=place,
         sources=apt_sources(treefile, origin.source_root),
         foreign=treefile.architectures,
