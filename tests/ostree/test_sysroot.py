@@ -95,3 +95,7 @@ def test_the_lock_excludes_others(path):
 def test_no_sysroot_is_an_error(tmp_path):
     with pytest.raises(OstreeError, match="loading sysroot"):
         Sysroot.open(tmp_path)
+
+
+def test_the_repository_has_a_path_that_other_processes_understand(path):
+    assert Sysroot.open(path).repo.path == path / "ostree/repo"

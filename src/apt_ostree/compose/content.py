@@ -213,6 +213,9 @@ def write_trim(root: Path, treefile: Treefile) -> None:
             for d in ("doc", "man", "info", "gtk-doc", "groff", "lintian", "linda")
         ]
         lines.append("path-include=/usr/share/doc/*/copyright")
+        # update-alternatives makes links to manual pages there, missing or not.
+        for section in range(1, 9):
+            (root / f"usr/share/man/man{section}").mkdir(parents=True, exist_ok=True)
     if treefile.install_langs:
         lines += [
             "path-exclude=/usr/share/locale/*/*",

@@ -72,7 +72,9 @@ class Repo:
 
     @property
     def path(self) -> Path:
-        return Path(self.handle.get_path().get_path())
+        # A sysroot's repository is known to libostree by descriptor, as /proc/self/fd/N, which means
+        # something else in every other process.
+        return Path(self.handle.get_path().get_path()).resolve()
 
     def free_bytes(self) -> int:
         """Bytes that may still be written: free space less libostree's reserve (min-free-space)."""
