@@ -9,6 +9,7 @@ others that the new files set off.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -156,6 +157,26 @@ def checkout(repo: Repo, choice: Choice, destination: Path) -> None:
                 os.chown(folder, uid, gid)
             if stat.S_IMODE(info.st_mode) != mode:
                 os.chmod(folder, mode)
+    _separate_inodes(destination / "usr/etc")
+
+
+def _separate_inodes(folder: Path) -> None:
+    """Give every file below `folder` an inode of its own.
+
+    Equal files are one object, so a package's `/etc/default/x` and the template of it below
+    `/usr/share` would be one inode; scripts that copy the one to the other (ucf) then fail with
+    "are the same file".
+    """
+    for entry in os.scandir(folder) if folder.is_dir() else ():
+        if entry.is_dir(follow_symlinks=False):
+            _separate_inodes(Path(entry.path))
+        elif entry.is_file(follow_symlinks=False):
+            copy = f"{entry.path}.apt-ostree-copy"
+            shutil.copy2(entry.path, copy, follow_symlinks=False)
+            info = entry.stat(follow_symlinks=False)
+            os.chown(copy, info.st_uid, info.st_gid)
+            os.chmod(copy, stat.S_IMODE(info.st_mode))
+            os.rename(copy, entry.path)
 
 
 def merge(tree: Tree, choice: Choice) -> None:

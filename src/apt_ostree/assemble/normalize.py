@@ -14,6 +14,7 @@ from apt_ostree.assemble.dirtree import DirTree, walk
 from apt_ostree.assemble.varrules import STATE_DIRS, SYSIMAGE
 
 ADMINDIR = f"{SYSIMAGE}/dpkg"
+SELINUX_CONFIG = "usr/etc/selinux/config"
 # Left in /etc by the tools that write there; never part of anybody's configuration.
 LEFTOVERS = (
     "usr/etc/.pwd.lock", "usr/etc/passwd-", "usr/etc/group-", "usr/etc/shadow-",
@@ -45,6 +46,22 @@ def leftovers(root: Path, upper: Path) -> tuple[str, ...]:
                 tree.remove(path)
                 gone.append(path)
     return tuple(gone)
+
+
+def selinux(root: Path) -> bool:
+    """Drop a SELinux configuration without a policy; whether there was one.
+
+    policycoreutils makes the file even where no policy is installed.  libostree takes it as a wish
+    to label files, and cannot deploy the tree (ostree_sepolicy_new_at: selabel_open fails).
+    """
+    with DirTree(root) as tree:
+        data = tree.read(SELINUX_CONFIG)
+        if data is None:
+            return False
+        kinds = re.findall(rb"(?m)^SELINUXTYPE=(\S+)", data)
+        if kinds and tree.is_dir(f"usr/etc/selinux/{kinds[-1].decode()}/contexts"):
+            return False
+        return tree.remove(SELINUX_CONFIG)
 
 
 def package_state(root: Path) -> None:

@@ -28,6 +28,7 @@ def tree(root: Path, upper: Path, *, accounts: Accounts, is_base: bool) -> var.H
         move_alternatives(root)
     normalize.leftovers(root, upper)
     normalize.stamps(root, upper)
+    normalize.selinux(root)
     normalize.package_state(root)
     conf = var.BASE_CONF if is_base else var.LAYER_CONF
     return var.harvest(root, upper, accounts=accounts, conf=conf)
