@@ -69,3 +69,20 @@ def test_an_empty_tree_can_be_written(repo, tmp_path):
     with repo.transaction():
         result = repo.write_commit(Tree(repo).write(), timestamp=0)
     assert names(checkout(repo, result, tmp_path)) == set()
+
+
+def test_a_directory_gives_way_to_a_file_and_the_other_way_round(repo, commit_tree, tmp_path):
+    base = commit_tree("base", {"a/was/dir": "1", "b/was-file": "2", "c/d": "3"})
+    change = tmp_path / "change"
+    (change / "a").mkdir(parents=True)
+    (change / "a/was").symlink_to("elsewhere")
+    (change / "b/was-file").mkdir(parents=True)
+    (change / "b/was-file/x").write_text("4")
+    with repo.transaction():
+        tree = Tree(repo, base=base)
+        tree.add_directory(change, consume=False)
+        result = repo.write_commit(tree.write(), timestamp=0)
+    out = checkout(repo, result, tmp_path)
+    assert (out / "a/was").readlink() == Path("elsewhere")
+    assert (out / "b/was-file/x").read_text() == "4"
+    assert (out / "c/d").read_text() == "3"

@@ -114,6 +114,7 @@ class Tree:
         if consume:
             flags |= OSTree.RepoCommitModifierFlags.CONSUME
         modifier = OSTree.RepoCommitModifier.new(flags, None)
+        _make_way(self._mtree, path)
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             with translate("writing the tree"):
@@ -146,3 +147,21 @@ class Tree:
         variant = OSTree.create_directory_metadata(info, None)
         _, raw = self._repo.handle.write_metadata(OSTree.ObjectType.DIR_META, None, variant, None)
         return bytes(raw).hex()
+
+
+def _make_way(into: OSTree.MutableTree, path: Path) -> None:
+    """Remove directories where files come and files where directories come.
+
+    libostree refuses to replace the one by the other; an overlay's upper directory has just the
+    new thing where a script did so.
+    """
+    files, directories = into.get_files(), into.get_subdirs()
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name in files:
+                    into.remove(entry.name, False)
+                elif entry.name in directories:
+                    _make_way(directories[entry.name], Path(entry.path))
+            elif entry.name in directories:
+                into.remove(entry.name, False)
