@@ -44,6 +44,7 @@ def configure(context: Context, *, preferences: str = "", extra: Iterable[Source
         kept = source
         for option in _DROPPED_OPTIONS:
             kept = kept.with_option(option, "")
+        kept = _with_readable_keys(kept, work, number)
         (work / "sources.list.d" / f"{number:04}.sources").write_text(kept.stanza())
     own = _text_of(root.etc / "preferences") if root.etc and root.preferences else ""
     (work / "preferences").write_text(f"{preferences}\n{own}")
@@ -154,10 +155,31 @@ def _text_of(path: Path) -> str:
     return path.read_text(errors="replace") if path.is_file() else ""
 
 
+def _with_readable_keys(source: Source, work: Path, number: int) -> Source:
+    """`source` with copies of the keys that the user `_apt`, who verifies, could not reach.
+
+    The keys of a tree that is checked out for building lie behind directories only root may enter.
+    """
+    words = []
+    for word in source.option("Signed-By").split():
+        path = Path(word)
+        if path.is_absolute() and path.is_file() and _is_hidden(path):
+            copy = work / f"key-{number}-{len(words)}{path.suffix}"
+            copy.write_bytes(path.read_bytes())
+            copy.chmod(0o644)
+            work.chmod(0o711)
+            words.append(str(copy))
+        else:
+            words.append(word)
+    hidden = words != source.option("Signed-By").split()
+    return source.with_option("Signed-By", " ".join(words)) if hidden else source
+
+
 def _is_private(uri: str) -> bool:
     """Whether a local repository lies where the user `_apt` cannot look."""
     kind, _, rest = uri.partition(":")
-    if kind not in ("file", "copy"):
-        return False
-    path = Path("/" + rest.lstrip("/"))
+    return kind in ("file", "copy") and _is_hidden(Path("/" + rest.lstrip("/")))
+
+
+def _is_hidden(path: Path) -> bool:
     return any(p.is_dir() and not p.stat().st_mode & 0o001 for p in (path, *path.parents))
