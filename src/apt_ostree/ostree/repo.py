@@ -72,7 +72,7 @@ class Repo:
 
     @property
     def path(self) -> Path:
-        # A sysroot's repository is known to libostree by descriptor, as /proc/self/fd/N, which means
+        # libostree knows a sysroot's repository by descriptor, as /proc/self/fd/N, which means
         # something else in every other process.
         return Path(self.handle.get_path().get_path()).resolve()
 
