@@ -7,13 +7,15 @@ exactly one.  Debian's packages ship `/boot/vmlinuz-KVER`.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
+from apt_ostree.assemble.layout import DPKG
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.sandbox.bwrap import Sandbox
 
 MODULES = "usr/lib/modules"
-_BOOT_FILES = ("vmlinuz", "vmlinux", "config", "System.map")
+_BOOT_FILE = re.compile(r"/boot/(?P<kind>vmlinuz|vmlinux|config|System\.map)-(?P<version>[^/]+)")
 
 
 def adopt_boot_files(root: Path) -> None:
@@ -25,19 +27,48 @@ def adopt_boot_files(root: Path) -> None:
     if not boot.is_dir():
         return
     for entry in sorted(boot.iterdir()):
-        for kind in _BOOT_FILES:
-            if not entry.name.startswith(f"{kind}-") or not entry.is_file():
-                continue
-            version = entry.name.removeprefix(f"{kind}-")
-            name = "vmlinuz" if kind == "vmlinux" else kind
-            target = root / MODULES / version
-            target.mkdir(parents=True, exist_ok=True)
-            _move(entry, target / name)
+        place = _place(f"/boot/{entry.name}")
+        if place is not None and entry.is_file():
+            target = root / place.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(entry, target)
 
 
-def _move(source: Path, target: Path) -> None:
-    # Within one overlay a rename is possible for files; a lower file is copied up first.
-    os.rename(source, target)
+def _place(path: str) -> str | None:
+    """Where a kernel package's file in `/boot` is in a tree: `/usr/lib/modules/KVER/NAME`."""
+    match = _BOOT_FILE.fullmatch(path)
+    if match is None:
+        return None
+    name = "vmlinuz" if match["kind"] == "vmlinux" else match["kind"]
+    return f"/{MODULES}/{match['version']}/{name}"
+
+
+def describe_boot_files(root: Path) -> None:
+    """Let dpkg's database name kernel files where they are, so that `dpkg -V` and `-S` are right.
+
+    Cost: reads the file lists of packages called `linux-*`.
+    """
+    for path in sorted((root / DPKG / "info").glob("linux-*")):
+        if path.suffix not in (".list", ".md5sums"):
+            continue
+        old = path.read_text(encoding="utf-8", errors="surrogateescape")
+        new = "".join(_moved(line, root) for line in old.splitlines(keepends=True))
+        if new != old:
+            mode = path.stat().st_mode
+            path.unlink()  # the inode may be shared with the package cache
+            path.write_text(new, encoding="utf-8", errors="surrogateescape")
+            os.chmod(path, mode & 0o777)
+
+
+def _moved(line: str, root: Path) -> str:
+    """A line of a `.list` (`/boot/x`) or `.md5sums` (`DIGEST  boot/x`) file, corrected."""
+    match = re.fullmatch(r"((?:[0-9a-f]{32}  )|/)(boot/.*)\n?", line)
+    if match is None:
+        return line
+    place = _place(f"/{match[2]}")
+    if place is None or not (root / place.lstrip("/")).exists():
+        return line
+    return f"{match[1]}{place.lstrip('/')}\n"
 
 
 def versions(root: Path) -> tuple[str, ...]:

@@ -53,6 +53,7 @@ def postprocess(root: Path, upper: Path, context: Context) -> None:
     treefile, progress, timings = context.treefile, context.progress, context.timings
     with timings.phase("treefile"):
         kernel.adopt_boot_files(root)
+        kernel.describe_boot_files(root)
         _content(root, context)
         _scripts(root, context)
     with timings.phase("accounts"):

@@ -148,6 +148,7 @@ def _fill(
             accounts.write_sysusers(root, settled.accounts)
     with timings.phase("tidy"):
         kernel.adopt_boot_files(root)
+        kernel.describe_boot_files(root)
         tidy.tree(root, upper, accounts=settled.accounts, is_base=False)
         layout.finish(root)
     _boot(root, inputs, repo, epoch=epoch, progress=progress, timings=timings)

@@ -160,7 +160,7 @@ def _with_readable_keys(source: Source, work: Path, number: int) -> Source:
 
     The keys of a tree that is checked out for building lie behind directories only root may enter.
     """
-    words = []
+    words: list[str] = []
     for word in source.option("Signed-By").split():
         path = Path(word)
         if path.is_absolute() and path.is_file() and _is_hidden(path):
