@@ -46,3 +46,18 @@ def test_dpkg_reads_archives_of_slow_packages(machine, tmp_path):
     machine("install", "x")
     assert (machine.tree / "usr/share/x-was-here").exists()
     assert (machine.tree / "usr/bin/x").exists()
+
+
+def test_packages_that_collide_are_left_to_dpkg(machine, tmp_path):
+    # files of both were cached, and only the look at both together shows that dpkg must do one
+    machine.publish(
+        make_deb(tmp_path, "aaa", files={"/usr/share/common": "a", "/usr/share/aaa": "a"}),
+        make_deb(tmp_path, "bbb", replaces="aaa", files={"/usr/share/common": "b"}),
+        make_deb(tmp_path, "ccc", replaces="aaa", files={"/usr/share/aaa": "c"}),
+    )
+    machine("install", "aaa", "bbb")
+    assert (machine.tree / "usr/share/common").read_text() == "b"
+    done = machine("install", "ccc")
+    assert "aaa:all disappeared" in done.stdout
+    assert (machine.tree / "usr/share/aaa").read_text() == "c"
+    machine.check()

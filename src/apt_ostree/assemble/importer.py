@@ -85,6 +85,8 @@ def write_package(
         )
     found = Deb.open(path)
     judged = classify(found)
+    if policy.dpkg_only and judged.is_fast:
+        judged = Class(is_fast=False, reason="everything is left to dpkg")
     forms = want.forms(is_fast=judged.is_fast) | keep
     tree = Tree(repo)
     try:

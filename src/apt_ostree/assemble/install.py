@@ -78,7 +78,8 @@ def run(root: Path, job: Job, *, box: Sandbox, progress: Progress, timings: Timi
     with timings.phase("triggers"), task(progress, "Running triggers"):
         dpkg.triggers()
     failpoint.reach("install.after-scripts")
-    verify(root, job, dpkg)
+    for name in verify(root, job, dpkg):
+        progress.message(f"note: {name} disappeared: other packages replaced all of its files")
 
 
 def _bootstrap(dpkg: Dpkg, job: Job, essential: frozenset[str]) -> None:
@@ -149,21 +150,33 @@ def preseed(box: Sandbox, answers: Sequence[str]) -> None:
         os.unlink(script)
 
 
-def verify(root: Path, job: Job, dpkg: Dpkg) -> None:
-    """The tree must run programs, dpkg must be content, and the set must be the solver's."""
+def verify(root: Path, job: Job, dpkg: Dpkg) -> tuple[str, ...]:
+    """The tree must run programs, dpkg must be content, and the set must be the solver's.
+
+    Returns the packages that are gone without a trace, which is how dpkg takes away one whose
+    files were all replaced (Policy 6.6, "disappear"); a failed one leaves its stanza.
+    """
     dpkg.box.run(["true"])
     complaints = dpkg.audit()
     if complaints:
         raise PackageError("dpkg is left with unfinished packages", details=complaints)
-    installed = {p.key: p for p in dpkgdb.packages(root / DPKG)}
+    database = dpkgdb.load(root / DPKG)
+    installed = {p.key: p for p in database.packages}
+    known = {f"{s['Package']}:{s['Architecture']}" for s in database.stanzas}
     wanted: dict[str, Package | None] = {s.package.key: s.package for s in job.plan.steps}
     wanted.update({s.package.key: None for s in job.plan.of_action(Action.REMOVE)})
+    disappeared = {k for k, package in wanted.items() if package is not None and k not in known}
     wrong = [
-        f"{key}: {installed.get(key) or 'absent'} instead of {package or 'absent'}"
+        f"{key}: {_shown(installed.get(key))} instead of {_shown(package)}"
         for key, package in wanted.items()
-        if installed.get(key) != package
+        if installed.get(key) != package and key not in disappeared
     ]
     if wrong:
         raise AptOstreeError(
             "Sanity-checking final rootfs: not the planned packages", details=wrong
         )
+    return tuple(sorted(disappeared))
+
+
+def _shown(package: Package | None) -> str:
+    return "absent" if package is None else package.nevra

@@ -82,6 +82,12 @@ def choose(
     return Choice(tuple(laid), slow, tuple(under), directories)
 
 
+def without_archive(choice: Choice, entries: Mapping[str, Entry]) -> tuple[str, ...]:
+    """Packages that dpkg must unpack although only their files are cached: their .debs are needed
+    once more.  Whether files collide shows only when packages and tree are looked at together."""
+    return tuple(k for k in choice.slow if Form.ARCHIVE not in entries[k].forms)
+
+
 def _special_paths(database: dpkgdb.Database) -> frozenset[str]:
     """Tree paths with a diversion or an owner override: dpkg knows what to do with them."""
     paths = [p for d in database.diversions for p in (d.path, d.to)]

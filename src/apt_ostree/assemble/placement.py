@@ -38,13 +38,14 @@ class Policy:
     """What of a package goes into the tree and in which shape; part of the cache's key.
 
     `documentation`, `install_langs` (None: all), `opt` (opt-usrlocal) and `readonly_executables`
-    are the treefile's.
+    are the treefile's.  `dpkg_only` leaves every package to dpkg, to compare both ways.
     """
 
     documentation: bool = True
     install_langs: tuple[str, ...] | None = None
     opt: OptMode = "var"
     readonly_executables: bool = False
+    dpkg_only: bool = False
 
     @property
     def key(self) -> str:
@@ -52,7 +53,7 @@ class Policy:
         langs = "*" if self.install_langs is None else ",".join(sorted(set(self.install_langs)))
         return (
             f"docs={int(self.documentation)} langs={langs} opt={self.opt} "
-            f"readonly={int(self.readonly_executables)}"
+            f"readonly={int(self.readonly_executables)}{' dpkg-only' if self.dpkg_only else ''}"
         )
 
 
@@ -164,8 +165,9 @@ def _is_documentation(parts: list[str], kind: Kind) -> bool:
         return False
     if parts[0] != "doc":
         return parts[0] in ("man", "info", "gtk-doc", "groff", "lintian", "linda")
-    is_link = len(parts) == 2 and kind is Kind.LINK
-    return not is_link and parts[2:] != ["copyright"]
+    # dpkg keeps directories and links that an include pattern might need: with the one for
+    # copyright files that is everything below doc (dpkg's filters.c, filter_should_skip).
+    return kind not in (Kind.DIRECTORY, Kind.LINK) and parts[2:] != ["copyright"]
 
 
 def _is_foreign(parts: list[str], kind: Kind, langs: Iterable[str]) -> bool:

@@ -88,12 +88,15 @@ def import_packages(
     entries = _import(steps, {}, root, cache, archives, progress, timings)
     essential = install.essential_closure(plan, entries)
     wants = {k: Want.BOTH for k in essential if not entries[k].is_fast}
-    if wants:
-        entries |= _import(
-            [s for s in steps if s.package.key in wants],
-            wants, root, cache, archives, progress, timings,
-        )  # fmt: skip
-    return entries
+    order = [o.key for o in plan.order if o.verb is Verb.UNPACK]
+    while True:
+        if wants:
+            again = [s for s in steps if s.package.key in wants]
+            entries |= _import(again, wants, root, cache, archives, progress, timings)
+        choice = lay.choose([entries[k] for k in order], lower=[], bootstrap=essential)
+        wants = dict.fromkeys(lay.without_archive(choice, entries), Want.BOTH)
+        if not wants:
+            return entries
 
 
 def _import(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from apt_ostree.treefile import inputs
 from apt_ostree.treefile import sources as treefile_sources
 from apt_ostree.treefile.lock import Lockfile
 from apt_ostree.treefile.schema import Treefile
+
+
+# Set in the environment, dpkg unpacks every package: slower, and must give the identical tree.
+DPKG_ONLY = "APTOSTREE_DPKG_ONLY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ def policy_of(treefile: Treefile) -> Policy:
         install_langs=treefile.install_langs or None,
         opt=treefile.opt_usrlocal,  # type: ignore[arg-type]  # the parser allows only these
         readonly_executables=treefile.readonly_executables,
+        dpkg_only=DPKG_ONLY in os.environ,
     )
 
 

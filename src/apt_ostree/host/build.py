@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apt_ostree.apt import dpkgdb
@@ -59,11 +59,18 @@ class Built:
 
 
 def layered(
-    repo: Repo, cache: PackageCache, inputs: Inputs, *, progress: Progress, timings: Timings
+    repo: Repo,
+    cache: PackageCache,
+    inputs: Inputs,
+    *,
+    archives_of: Callable[[Collection[str]], Mapping[str, Entry]],
+    progress: Progress,
+    timings: Timings,
 ) -> Built:
     """Write the commit of a layered tree; nothing refers to it yet.
 
-    Needs a private mount namespace.  Raises ScriptError, PackageError, AptOstreeError; then the
+    `archives_of` gets the .debs of packages (by key) into the cache; it is asked for those whose
+    files cannot be laid on this base.  Needs a private mount namespace.  Raises ScriptError, PackageError, AptOstreeError; then the
     repository holds nothing that pruning would not remove.
     """
     plan = inputs.plan
@@ -73,6 +80,10 @@ def layered(
         with timings.phase("lay"):
             installed = [s.package.key for s in plan.of_action(Action.UPGRADE, Action.DOWNGRADE)]
             choice = lay.choose(order, lower=[inputs.lower], installed=installed)
+            lacking = lay.without_archive(choice, inputs.entries)
+            if lacking:
+                entries = {**inputs.entries, **archives_of(lacking)}
+                inputs = replace(inputs, entries=entries)
             packages = space.directory / "packages"
             lay.checkout(repo, choice, packages)
         archives = space.directory / "debs"

@@ -6,13 +6,15 @@ whatever ends the work leaves the machine as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from apt_ostree.apt.dpkgdb import Database
 from apt_ostree.assemble.entry import Entry
+from apt_ostree.assemble.importer import Want
 from apt_ostree.assemble.package_cache import PackageCache
 from apt_ostree.assemble.placement import Policy
 from apt_ostree.deploy import kargs as boot_args
@@ -119,14 +121,16 @@ def _carry_out(
             return Outcome(changed=False, plan=draft.plan, timings=timings.seconds)
         cache = _package_cache(where, draft.base)
         root = machine.apt_root(where, database, draft.origin, draft.base, options)
-        entries = fetching.obtain(
-            draft.plan, root, cache, files, where.cache / "archives",
-            cache_only=options.cache_only, progress=progress, timings=timings,
+        obtain = partial(
+            fetching.obtain, root=root, cache=cache, files=files,
+            archives=where.cache / "archives", cache_only=options.cache_only,
+            progress=progress, timings=timings,
         )  # fmt: skip
+        entries = obtain(draft.plan)
         if options.download_only:
             progress.message("Update downloaded.")
             return Outcome(changed=False, plan=draft.plan, timings=timings.seconds)
-        checksum = _tree(where, draft, cache, entries, progress, timings)
+        checksum = _tree(where, draft, cache, entries, obtain, progress, timings)
     with timings.phase("deploy"), task(progress, "Writing deployment"):
         failpoint.reach("change.before-deploy")
         made = where.sysroot.deploy(
@@ -252,6 +256,7 @@ def _tree(
     draft: Draft,
     cache: PackageCache,
     entries: Mapping[str, Entry],
+    obtain: Callable[..., dict[str, Entry]],
     progress: Progress,
     timings: Timings,
 ) -> str:
@@ -269,7 +274,14 @@ def _tree(
         draft.plan, draft.origin, draft.base, lower, entries,
         ledger=machine.ledger(where), reserved=machine.accounts(where),
     )  # fmt: skip
-    built = build.layered(where.repo, cache, inputs, progress=progress, timings=timings)
+
+    def archives_of(keys: Collection[str]) -> Mapping[str, Entry]:
+        steps = tuple(s for s in draft.plan.steps if s.package.key in keys)
+        return obtain(replace(draft.plan, steps=steps), want=Want.BOTH)
+
+    built = build.layered(
+        where.repo, cache, inputs, archives_of=archives_of, progress=progress, timings=timings
+    )
     machine.remember(where, built.ledger)
     return built.checksum
 

@@ -18,23 +18,25 @@ from apt_ostree.model.progress import Progress, Timings
 
 def obtain(
     plan: Plan,
+    *,
     root: AptRoot,
     cache: PackageCache,
     files: Mapping[Path, LocalFile],
     archives: Path,
-    *,
     cache_only: bool,
+    want: Want | None = None,
     progress: Progress,
     timings: Timings,
 ) -> dict[str, Entry]:
     """Cache entries of everything the plan puts in, by `name:arch`.
 
-    Local files stay where they are; downloads are deleted once they are imported.  Raises
-    FetchError, PackageError; the cache then is as before.
+    `want` overrides in which form each package is needed.  Local files stay where they are;
+    downloads are deleted once they are imported.  Raises FetchError, PackageError; the cache then
+    is as before.
     """
     steps = [s for s in plan.steps if s.archive is not None]
     local = {f.deb.sha256: path for path, f in files.items()}
-    wants = {s.archive.sha256: _want(s) for s in steps if s.archive}
+    wants = {s.archive.sha256: want or _want(s) for s in steps if s.archive}
     missing = cache.missing(steps, wants=wants)
     wanted = [s.archive for s in missing if s.archive and s.archive.sha256 not in local]
     if wanted and cache_only:
