@@ -167,7 +167,8 @@ def _is_documentation(parts: list[str], kind: Kind) -> bool:
         return parts[0] in ("man", "info", "gtk-doc", "groff", "lintian", "linda")
     # dpkg keeps directories and links that an include pattern might need: with the one for
     # copyright files that is everything below doc (dpkg's filters.c, filter_should_skip).
-    return kind not in (Kind.DIRECTORY, Kind.LINK) and parts[2:] != ["copyright"]
+    kept = len(parts) > 2 and parts[-1] == "copyright"
+    return kind not in (Kind.DIRECTORY, Kind.LINK) and not kept
 
 
 def _is_foreign(parts: list[str], kind: Kind, langs: Iterable[str]) -> bool:

@@ -73,7 +73,7 @@ def bind(source: Path, target: Path, *, read_only: bool = False) -> Iterator[Non
 @contextmanager
 def tmpfs(target: Path) -> Iterator[None]:
     """An empty tmpfs on which device nodes work, for the time of the block."""
-    _mount("tmpfs", target, "tmpfs", MS_NOSUID, "mode=0755,size=1m")
+    _mount("tmpfs", target, "tmpfs", MS_NOSUID, "mode=0755,size=64m")
     try:
         yield
     finally:

@@ -1,0 +1,136 @@
+"""A layered service works after the next boot as on plain Debian.
+
+The boot is played by the tree's own systemd-sysusers and systemd-tmpfiles on an empty /var; then
+the real daemon is started as its user and asked something.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fixtures.machines import Machine
+
+from apt_ostree.system import mount
+
+pytestmark = [pytest.mark.root, pytest.mark.network, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _private_mounts() -> None:
+    mount.enter_private_namespace()
+
+
+@contextmanager
+def booted(machine: Machine, work: Path) -> Iterator[Path]:
+    """The machine's next tree with its /var, as it is after boot; writes go to the machine's /var
+    and, for everything else, nowhere."""
+    for name in ("root", "upper", "work"):
+        (work / name).mkdir(parents=True)
+    root = work / "root"
+    with (
+        mount.overlay(root, lower=[machine.tree], upper=work / "upper", work=work / "work"),
+        mount.bind(machine.var, root / "var"),
+        mount.bind(Path("/proc"), root / "proc"),
+        mount.bind(Path("/dev"), root / "dev"),
+        mount.tmpfs(root / "dev/shm"),
+        mount.tmpfs(root / "run"),
+    ):
+        (root / "dev/shm").chmod(0o1777)
+        inside(root, "systemd-sysusers")
+        inside(root, "systemd-tmpfiles", "--create", "--exclude-prefix=/dev", ok=(0, 65, 73))
+        inside(root, "/usr/lib/apt-ostree/make-identity")  # apt-ostree-identity.service
+        yield root
+
+
+def inside(root: Path, *argv: str, ok: tuple[int, ...] = (0,)) -> str:
+    done = subprocess.run(
+        ["chroot", str(root), *argv], capture_output=True, text=True, check=False,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode in ok, f"{argv}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_postgresql_answers(machine, tmp_path):
+    machine("refresh-md")
+    machine("install", "postgresql")
+    with booted(machine, tmp_path / "boot") as root:
+        version = next((root / "usr/lib/postgresql").iterdir()).name
+        data = root / "var/lib/postgresql" / version / "main"
+        assert data.is_dir()
+        uid = int(inside(root, "id", "-u", "postgres"))
+        assert (data.stat().st_uid, data.stat().st_mode & 0o777) == (uid, 0o700)
+        ctl = f"pg_ctlcluster {version} main"
+        inside(root, "install", "-d", "-o", "postgres", "-g", "postgres", "/run/postgresql")
+        try:
+            inside(root, "su", "postgres", "-c", f"{ctl} start")
+            said = inside(root, "su", "postgres", "-c", "psql -tAc 'select 6*7'")
+            assert said.strip() == "42"
+            inside(root, "su", "postgres", "-c", "createdb mine")
+        finally:
+            inside(root, "su", "postgres", "-c", f"{ctl} stop -m immediate", ok=(0, 1, 2))
+    # a rebuild and another boot must not touch the data
+    machine("install", "tree")
+    with booted(machine, tmp_path / "again") as root:
+        try:
+            inside(root, "install", "-d", "-o", "postgres", "-g", "postgres", "/run/postgresql")
+            inside(root, "su", "postgres", "-c", f"{ctl} start")
+            assert "mine" in inside(root, "su", "postgres", "-c", "psql -lqtA")
+        finally:
+            inside(root, "su", "postgres", "-c", f"{ctl} stop -m immediate", ok=(0, 1, 2))
+
+
+def test_mariadb_answers(machine, tmp_path):
+    machine("refresh-md")
+    machine("install", "mariadb-server")
+    with booted(machine, tmp_path / "boot") as root:
+        uid = int(inside(root, "id", "-u", "mysql"))
+        assert (root / "var/lib/mysql").stat().st_uid == uid
+        inside(root, "install", "-d", "-o", "mysql", "-g", "mysql", "/run/mysqld")
+        daemon = subprocess.Popen(
+            ["chroot", str(root), "mariadbd", "--user=mysql", "--skip-networking"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            inside(root, "mariadb-admin", "--wait=30", "ping")
+            assert inside(root, "mariadb", "-Ne", "select 6*7").strip() == "42"
+        finally:
+            daemon.terminate()
+            daemon.wait(timeout=60)
+
+
+def test_nginx_has_its_page_and_its_unit_enabled(machine, tmp_path):
+    machine("refresh-md")
+    machine("install", "nginx")
+    wants = machine.tree / "etc/systemd/system/multi-user.target.wants/nginx.service"
+    assert wants.is_symlink()
+    with booted(machine, tmp_path / "boot") as root:
+        page = root / "var/www/html/index.nginx-debian.html"
+        assert "nginx" in page.read_text()
+        inside(root, "nginx", "-t")
+        page.write_text("mine")
+    with booted(machine, tmp_path / "again") as root:
+        assert (root / "var/www/html/index.nginx-debian.html").read_text() == "mine"
+
+
+def test_ssh_host_keys_are_the_machines_own(machine, tmp_path):
+    machine("refresh-md")
+    machine("install", "openssh-server")
+    assert list((machine.tree / "usr/etc/ssh").glob("ssh_host_*")) == []
+    with booted(machine, tmp_path / "boot") as root:
+        assert len(list((root / "etc/ssh").glob("ssh_host_*_key"))) >= 3
+        inside(root, "install", "-d", "/run/sshd")
+        inside(root, "/usr/sbin/sshd", "-t")
+
+
+def test_ping_keeps_its_capability(machine):
+    machine("refresh-md")
+    machine("install", "iputils-ping")
+    found = subprocess.run(
+        ["getcap", str(machine.tree / "usr/bin/ping")], capture_output=True, text=True, check=True
+    ).stdout
+    assert "cap_net_raw" in found
