@@ -20,9 +20,11 @@ OVERRIDE = 'Use "apt-ostree override reset" to undo overrides\n' + REBOOT
 PLAN = Plan(
     steps=(
         Step(Action.INSTALL, Package("htop", "amd64", "3.2-1"), Reason(ReasonKind.REQUEST, "htop"),
-             archive=Archive("0" * 64, 152_000, "debian:trixie"), installed_bytes=400_000),
+             archive=Archive("0" * 64, 152_000, "debian:trixie", uri="http:a"),
+             installed_bytes=400_000),
         Step(Action.INSTALL, Package("libnl", "amd64", "1:3-1"), Reason(ReasonKind.DEPENDS, "htop"),
-             archive=Archive("1" * 64, 1_048_000, "debian:trixie"), installed_bytes=900_000),
+             archive=Archive("1" * 64, 1_048_000, "debian:trixie", uri="http:b"),
+             installed_bytes=900_000),
         Step(Action.UPGRADE, Package("bash", "amd64", "5.3"), Reason(ReasonKind.OVERRIDE, "bash.deb"),
              old_version="5.2", archive=Archive("2" * 64, 5, "@local", path="/b.deb")),
         Step(Action.REMOVE, Package("nano", "amd64", "7"), Reason(ReasonKind.OVERRIDE, "nano"),
@@ -258,8 +260,13 @@ def test_json_and_timings_of_a_real_run(run, asked):
 
 
 def test_download_only(run, asked):
+    asked.answer(Outcome(changed=False, notes={"downloaded": True}))
     assert run("upgrade", "--download-only", SYSROOT) == (0, "Update downloaded.\n", "")
     assert asked[0][3].download_only
+    again = ("upgrade", "--download-only", "--unchanged-exit-77", SYSROOT)
+    assert run(*again)[0] == 0
+    asked.answer(Outcome(changed=False))
+    assert run(*again) == (77, "", "")
 
 
 def test_check_without_an_update_is_77(run, asked):

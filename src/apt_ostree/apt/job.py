@@ -26,8 +26,17 @@ from apt_ostree.system.run import spawn
 _SOURCE_DIR = Path(apt_ostree.__file__).resolve().parent.parent
 
 
-def call(job: str, root: AptRoot, arguments: Mapping[str, Any], progress: Progress) -> Any:
+def call(
+    job: str,
+    root: AptRoot,
+    arguments: Mapping[str, Any],
+    progress: Progress,
+    *,
+    needs_sources: bool = True,
+) -> Any:
     """The result of `engine.JOBS[job]` on `root`.
+
+    A root without apt sources is an error unless the job can do without (`needs_sources`).
 
     An expected failure of the child is raised here as the same class with the same words; the
     child's death otherwise is an AptOstreeError with the last lines it said.  An exception here
@@ -37,8 +46,8 @@ def call(job: str, root: AptRoot, arguments: Mapping[str, Any], progress: Progre
         # apt's download methods run as the user _apt and read keys and keyrings from here.
         os.chmod(work, 0o755)
         request = {
-            "job": job, "root": root.frozen().as_dict(), "work": str(work),
-            "arguments": dict(arguments),
+            "job": job, "root": root.frozen(needs_sources=needs_sources).as_dict(),
+            "work": str(work), "arguments": dict(arguments),
         }  # fmt: skip
         (work / "request.json").write_text(json.dumps(request))
         return _run(work, progress)

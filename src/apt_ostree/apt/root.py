@@ -43,16 +43,16 @@ class AptRoot:
     release: str | None = None
     preferences: bool = True
 
-    def effective_sources(self) -> tuple[Source, ...]:
+    def effective_sources(self, *, needs_sources: bool = True) -> tuple[Source, ...]:
         """The enabled binary sources with `Signed-By` resolved; the one list everything uses.
 
-        Raises AptOstreeError when there is none, or two have the same id.
+        Raises AptOstreeError when two have the same id, or there is none though `needs_sources`.
         """
         found = self.sources
         if found is None:
             found = apt_sources.load(self.etc) if self.etc else ()
         used = tuple(_resolved(s, self.prefix) for s in found if s.enabled and s.is_binary)
-        if not used:
+        if needs_sources and not used:
             raise AptOstreeError(
                 "No enabled repositories", hint="add an apt source (see sources.list(5))"
             )
@@ -62,9 +62,9 @@ class AptRoot:
             raise AptOstreeError(f"several apt sources have the id '{twice[0]}'")
         return used
 
-    def frozen(self) -> Self:
+    def frozen(self, *, needs_sources: bool = True) -> Self:
         """The same root with its sources read and resolved."""
-        return replace(self, sources=self.effective_sources())
+        return replace(self, sources=self.effective_sources(needs_sources=needs_sources))
 
     def as_dict(self) -> dict[str, Any]:
         def path(value: Path | None) -> str | None:

@@ -40,12 +40,19 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class CachedDeb:
-    """A package that can be used without any download."""
+    """A package that can be used without any download.
+
+    With its `control` stanza it counts even where no source offers it any more; `source_id` is the
+    source that it came from.
+    """
 
     name: str
     arch: str
     version: str
     sha256: str
+    control: str = ""
+    size_bytes: int = 0
+    source_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +138,9 @@ def solve(root: AptRoot, request: SolveRequest, progress: Progress) -> Plan:
     Cost: about 0.3 s with a warm cache, 1 s without.
     """
     with task(progress, "Resolving dependencies"):
-        return Plan.from_dict(job.call("solve", root, request.as_dict(), progress))
+        needs_sources = request.cached is None and bool(
+            request.install or request.essential or request.override_replace_from
+        )
+        return Plan.from_dict(
+            job.call("solve", root, request.as_dict(), progress, needs_sources=needs_sources)
+        )

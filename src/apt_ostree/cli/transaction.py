@@ -84,7 +84,8 @@ def run(
         outcome = work(sysroot, progress)
         if args.flag("dry-run") and not args.flag("json") and outcome.plan is not None:
             _show_once(progress, outcome.plan)
-    status = common.STATUS_UNCHANGED if ending.exits_77 and not outcome.changed else 0
+    is_unchanged = not outcome.changed and not outcome.notes.get("downloaded")
+    status = common.STATUS_UNCHANGED if ending.exits_77 and is_unchanged else 0
     if args.flag("timing"):
         for line in timings(outcome.timings):
             session.out.note(line)
@@ -125,9 +126,8 @@ def _wants_reboot(args: Args) -> bool:
 
 def _say(session: Session, args: Args, sysroot: Path, outcome: Outcome, ending: Ending) -> None:
     out = session.out
-    if args.has("download-only") and args.flag("download-only"):
+    if outcome.notes.get("downloaded"):
         out.line("Update downloaded.")
-        return
     if not outcome.changed or _wants_reboot(args):
         return
     if ending.shows_diff:

@@ -11,7 +11,7 @@ from typing import Any
 from apt_ostree.apt import query
 from apt_ostree.apt import refresh as refreshing
 from apt_ostree.apt.root import AptRoot
-from apt_ostree.errors import AptOstreeError
+from apt_ostree.errors import AptOstreeError, FetchError
 from apt_ostree.host import base, machine, target
 from apt_ostree.host.target import Target
 from apt_ostree.model.change import Options
@@ -33,15 +33,28 @@ def age_s(root: AptRoot) -> float | None:
 def ensure(root: AptRoot, *, is_upgrade: bool, options: Options, progress: Progress) -> None:
     """Refresh before an upgrade, and whenever the lists are missing or old.
 
-    A dry run uses what is there, since it may not write.
+    A dry run uses what is there, since it may not write; with `cache_only` cached packages are
+    enough.  Old lists that cannot be refreshed serve for anything but an upgrade.
     """
+    if options.cache_only or not root.effective_sources(needs_sources=False):
+        return
     age = age_s(root)
-    if options.cache_only or options.dry_run:
+    if options.dry_run:
         if age is None:
             raise AptOstreeError("there is no package metadata yet", hint="apt-ostree refresh-md")
         return
-    if is_upgrade or age is None or age > MAX_AGE_S:
+    if is_upgrade or age is None:
         refreshing.refresh(root, progress)
+    elif age > MAX_AGE_S:
+        try:
+            refreshing.refresh(root, progress)
+        except FetchError as err:
+            progress.message(f"warning: {err.message}; using package lists {_days(age)} old")
+
+
+def _days(seconds: float) -> str:
+    days = round(seconds / 86400)
+    return f"{days} day{'' if days == 1 else 's'}"
 
 
 @contextmanager

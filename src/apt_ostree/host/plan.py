@@ -73,14 +73,17 @@ def apt_root(
     )
 
 
+def without_packages(origin: Origin, base: str) -> Plan:
+    """The plan of an origin that asks for no package: only the base and how it boots."""
+    return Plan(base=base, inputs=_inputs(origin) if origin.may_assemble else ())
+
+
 def make(root: AptRoot, request: Request, cache: PackageCache, progress: Progress) -> Plan:
     """Solve the whole origin at once.
 
     Raises SolveError with the explanation, AptOstreeError for requests that must be refused.
     """
     origin = request.origin
-    if not origin.may_assemble:
-        return Plan(base=request.base)
     plan = solve.solve(
         root,
         SolveRequest(
@@ -131,7 +134,11 @@ def _local(package: LocalPackage, files: Mapping[str, LocalDeb], cache: PackageC
 
 
 def _cached(cache: PackageCache) -> tuple[CachedDeb, ...]:
+    """With their control stanzas: the sources may offer other versions by now, or be gone."""
     return tuple(
-        CachedDeb(e.package.name, e.package.arch, e.package.version, e.sha256)
+        CachedDeb(
+            e.package.name, e.package.arch, e.package.version, e.sha256,
+            control=e.control, size_bytes=e.size_bytes, source_id=e.source_id,
+        )
         for e in cache.entries()
-    )
+    )  # fmt: skip

@@ -94,6 +94,14 @@ class Origin:
         )  # fmt: skip
 
     @property
+    def has_packages(self) -> bool:
+        """Whether packages may differ from the base's, so that there is something to solve."""
+        return bool(
+            self.requested or self.local or self.local_fileoverride or self.override_remove
+            or self.override_local or self.override_remote
+        )  # fmt: skip
+
+    @property
     def is_checksum(self) -> bool:
         return self.refspec is not None and CHECKSUM.match(self.refspec) is not None
 

@@ -132,7 +132,7 @@ class Plan:
 
     @property
     def download_bytes(self) -> int:
-        return sum(s.archive.size_bytes for s in self.steps if s.archive and not s.archive.path)
+        return sum(s.archive.size_bytes for s in self.steps if s.archive and s.archive.uri)
 
     @property
     def installed_bytes(self) -> int:

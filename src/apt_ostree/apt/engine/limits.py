@@ -8,7 +8,7 @@ import apt_pkg
 
 from apt_ostree.apt.engine.select import in_suite
 from apt_ostree.apt.engine.view import View
-from apt_ostree.apt.solve import LocalDeb, Pin, SolveRequest
+from apt_ostree.apt.solve import CachedDeb, LocalDeb, Pin, SolveRequest
 from apt_ostree.apt.version import compare
 from apt_ostree.errors import LockfileError, SolveError
 from apt_ostree.model.progress import Progress
@@ -67,6 +67,24 @@ def pinned(view: View, request: SolveRequest, progress: Progress) -> list[apt_pk
     return found
 
 
+def newest_cached(view: View, request: SolveRequest) -> list[apt_pkg.Version]:
+    """The newest cached version of each cached package.
+
+    A pin by version would do, but for another file of the same version in a source.
+    """
+    best: dict[int, apt_pkg.Version] = {}
+    for cached in request.cached or ():
+        if not cached.control:
+            continue
+        package = view.package(cached.name, None if cached.arch == "all" else cached.arch)
+        for version in package.version_list if package else ():
+            if version.ver_str == cached.version and view.sha256(version) == cached.sha256:
+                other = best.get(version.parent_pkg.id)
+                if other is None or compare(version.ver_str, other.ver_str) > 0:
+                    best[version.parent_pkg.id] = version
+    return list(best.values())
+
+
 def _explain_lost(
     spec: str, pin: Pin, same: Sequence[apt_pkg.Version], versions: Sequence[apt_pkg.Version]
 ) -> list[str]:
@@ -98,7 +116,7 @@ def from_sources(
         known = {s.id for s in view.root.sources or ()} | {
             s.id.partition(":")[0] for s in view.root.sources or ()
         }
-        if kind == "repo" and value not in known:
+        if kind == "repo" and value not in known and not view.cached:
             raise SolveError(
                 f"Unknown apt source: {value}",
                 details=("Discovered apt sources:", *(f"- {n}" for n in sorted(known))),
@@ -127,9 +145,18 @@ def _newest_in(view: View, name: str, kind: str, value: str) -> apt_pkg.Version 
             fits = in_suite(view, version, value)
         else:
             fits = any(value in (s.id, s.id.partition(":")[0]) for _, s, _ in view.files(version))
+        if view.cached:
+            # Of a source that may have moved on since, what was taken from it counts.
+            cached = view.cached.get(view.sha256(version))
+            fits = cached is not None and (fits or _is_from(cached, kind, value))
         if fits and (best is None or compare(version.ver_str, best.ver_str) > 0):
             best = version
     return best
+
+
+def _is_from(cached: CachedDeb, kind: str, value: str) -> bool:
+    stem, _, suite = cached.source_id.partition(":")
+    return value == suite if kind == "suite" else value in (cached.source_id, stem)
 
 
 def local_version(view: View, stanza: dict[str, str], deb: LocalDeb) -> apt_pkg.Version:

@@ -14,7 +14,7 @@ from pathlib import Path
 from apt_ostree.apt import deb822
 from apt_ostree.apt.engine import Context
 from apt_ostree.apt.engine.view import LOCAL, LOCAL_PREFIX, LOCAL_URI
-from apt_ostree.apt.solve import LocalDeb
+from apt_ostree.apt.solve import CachedDeb, LocalDeb
 from apt_ostree.apt.sources import Source
 from apt_ostree.errors import PackageError
 from apt_ostree.system import fs
@@ -33,7 +33,7 @@ def prepare(context: Context, debs: Sequence[LocalDeb]) -> Context:
     lists = home / "lists"
     fs.remove_tree(lists)
     (lists / "partial").mkdir(parents=True)
-    for entry in os.scandir(root.lists):
+    for entry in os.scandir(root.lists) if root.lists.is_dir() else ():
         if entry.is_file() and entry.name != "lock":
             os.symlink(os.path.abspath(entry.path), lists / entry.name)
     index = lists / f"{LOCAL_PREFIX}._Packages"
@@ -62,6 +62,16 @@ def stanza_of(deb: LocalDeb) -> deb822.Stanza:
     if len(found) != 1 or not all(found[0].get(n) for n in ("Package", "Version", "Architecture")):
         raise PackageError(f"{deb.path}: control has no Package, Version and Architecture")
     return found[0]
+
+
+def from_cache(cached: Iterable[CachedDeb], but: Iterable[LocalDeb]) -> tuple[LocalDeb, ...]:
+    """Cached packages as local ones, except those that are among `but`."""
+    given = {d.sha256 for d in but}
+    return tuple(
+        LocalDeb(Path(), c.sha256, c.size_bytes, c.control)
+        for c in cached
+        if c.control and c.sha256 not in given
+    )
 
 
 def paths(debs: Iterable[LocalDeb]) -> dict[str, str]:

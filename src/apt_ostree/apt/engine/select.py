@@ -6,7 +6,6 @@ import difflib
 import fnmatch
 import mmap
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import apt_pkg
 
 from apt_ostree.apt import dpkgdb
 from apt_ostree.apt.engine.view import View, nevra
+from apt_ostree.apt.solve import SolveRequest
 from apt_ostree.errors import SolveError
 
 _GLOB = re.compile(r"[*?\[]")
@@ -47,19 +47,24 @@ class NotFound(Exception):
         self.hint = hint
 
 
-def answers(view: View, policy: apt_pkg.DepCache, requests: Iterable[str]) -> list[Answer]:
-    """What every request means; `policy` knows the candidates.
+def answers(view: View, policy: apt_pkg.DepCache, solve: SolveRequest) -> list[Answer]:
+    """What every request of `solve.install` means; `policy` knows the candidates.
 
     Raises one SolveError naming all requests that nothing answers, with near misses as the hint,
     and one for a virtual package that several packages provide.
     """
     found: list[Answer] = []
     missing: list[NotFound] = []
-    for request in dict.fromkeys(requests):
+    for request in dict.fromkeys(solve.install):
         try:
             found += _answer(view, policy, request)
         except NotFound as miss:
             missing.append(miss)
+    if missing and solve.cached is not None:
+        raise SolveError(
+            f"Packages not found in the package cache: {', '.join(m.request for m in missing)}",
+            hint="run without --cache-only",
+        )
     if missing:
         hints = [m.hint for m in missing if m.hint]
         raise SolveError(

@@ -32,13 +32,14 @@ class Meaning:
 def solve(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     request = SolveRequest.from_dict(arguments)
     debs = (*request.local, *request.override_replace)
-    if debs:
-        context = local.prepare(context, debs)
+    kept = local.from_cache(request.cached or (), debs)
+    if debs or kept:
+        context = local.prepare(context, (*debs, *kept))
     stanzas = [local.stanza_of(d) for d in debs]
     names = [(s["Package"], s["Version"]) for s in stanzas]
     configure(context, preferences=limits.preferences(request, names),
-              extra=[local.SOURCE] if debs else [])  # fmt: skip
-    view = View(context.root, local.paths(debs))
+              extra=[local.SOURCE] if debs or kept else [])  # fmt: skip
+    view = View(context.root, local.paths(debs), {c.sha256: c for c in request.cached or ()})
     meaning = _meaning(view, request, context)
     found = attempt(view, meaning.goal)
     if not found.is_reached:
@@ -51,6 +52,7 @@ def _meaning(view: View, request: SolveRequest, context: Context) -> Meaning:
     policy = view.depcache
     prefer = limits.pinned(view, request, context.progress)
     prefer += [v for _, v in limits.from_sources(view, request.repo_packages)]
+    prefer += limits.newest_cached(view, request)
     for version in prefer:
         policy.set_candidate_ver(version.parent_pkg, version)
     inactive: list[Inactive] = []
@@ -60,7 +62,7 @@ def _meaning(view: View, request: SolveRequest, context: Context) -> Meaning:
     essential: list[Wanted] = []
     if request.essential:
         essential = [Wanted("", v) for v in _essential(view, policy)]
-    answers = select.answers(view, policy, request.install) + _local_answers(view, request)
+    answers = select.answers(view, policy, request) + _local_answers(view, request)
     gone = {p.id for _, p in remove}
     for answer in answers:
         if isinstance(answer, Wanted):

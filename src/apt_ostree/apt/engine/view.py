@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import apt_pkg
 
 from apt_ostree.apt.engine.indexes import prefixes
 from apt_ostree.apt.root import AptRoot
+from apt_ostree.apt.solve import CachedDeb
 from apt_ostree.apt.sources import Source
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.model.package import Package
@@ -23,13 +24,20 @@ LOCAL_PREFIX = "_apt-ostree-local_"
 
 
 class View:
-    """An opened cache; `local` maps SHA-256 to the path of a local .deb."""
+    """An opened cache; `local` maps SHA-256 to the path of a local .deb, `cached` to a package
+    that was fetched before."""
 
-    def __init__(self, root: AptRoot, local: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: AptRoot,
+        local: dict[str, str] | None = None,
+        cached: Mapping[str, CachedDeb] | None = None,
+    ) -> None:
         self.root = root
         self.cache = apt_pkg.Cache(None)
         self.records = apt_pkg.PackageRecords(self.cache)
         self._local = local or {}
+        self.cached = cached or {}
         self._prefixes = [
             (prefix, number, source)
             for number, source in enumerate(root.sources or ())
@@ -102,8 +110,10 @@ class View:
                 f"apt source '{source.id if source else LOCAL}' has no SHA256 for {nevra(version)}",
                 hint="a source without strong hashes cannot be used",
             )
-        if source is None:
+        if source is None and sha256 in self._local:
             return Archive(sha256, version.size, LOCAL, path=self._local[sha256])
+        if source is None:
+            return Archive(sha256, version.size, self.cached[sha256].source_id or LOCAL)
         index = self.source_list.find_index(file)
         uri = index.archive_uri(self.records.filename) if index else ""
         return Archive(sha256, version.size, source.id, uri=uri, suite=source.suite)
