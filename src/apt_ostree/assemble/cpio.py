@@ -6,8 +6,11 @@ Source: kernel, Documentation/driver-api/early-userspace/buffer-format.rst.
 from __future__ import annotations
 
 import lzma
+import os
 import stat
 import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.system.run import run_bytes
@@ -24,21 +27,41 @@ DEVICES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One entry; `mode` holds the file type too, `content` is a link's target for links."""
+
+    name: str
+    mode: int
+    content: bytes = b""
+    uid: int = 0
+    gid: int = 0
+    device: tuple[int, int] = (0, 0)
+
+
+def archive(members: Iterable[Member]) -> bytes:
+    """A `newc` archive of `members`, in their order, with constant inode numbers and times."""
+    out = bytearray()
+    for inode, member in enumerate((*members, Member(_TRAILER, 0)), 1):
+        raw = os.fsencode(member.name) + b"\0"
+        fields = (
+            inode, member.mode, member.uid, member.gid, 1, 0, len(member.content), 0, 0,
+            *member.device, len(raw), 0,
+        )  # fmt: skip
+        out += b"070701" + b"".join(b"%08X" % f for f in fields) + raw
+        out += b"\0" * (-len(out) % 4) + member.content
+        out += b"\0" * (-len(out) % 4)
+    return bytes(out)
+
+
 def device_archive() -> bytes:
     """A constant archive of DEVICES, to be appended to an initramfs.
 
     Four NUL bytes and alignment come first, as the kernel demands between archives.
     """
-    out = bytearray()
-    entries = [("dev", stat.S_IFDIR | 0o755, 0, 0)]
-    entries += [(name, stat.S_IFCHR | mode, major, minor) for name, mode, major, minor in DEVICES]
-    entries.append((_TRAILER, 0, 0, 0))
-    for inode, (name, mode, major, minor) in enumerate(entries, 1):
-        raw = name.encode() + b"\0"
-        fields = (inode, mode, 0, 0, 1, 0, 0, 0, 0, major, minor, len(raw), 0)
-        out += b"070701" + b"".join(b"%08X" % f for f in fields) + raw
-        out += b"\0" * (-len(out) % 4)
-    return b"\0" * 8 + bytes(out)
+    members = [Member("dev", stat.S_IFDIR | 0o755)]
+    members += [Member(n, stat.S_IFCHR | mode, device=(a, b)) for n, mode, a, b in DEVICES]
+    return b"\0" * 8 + archive(members)
 
 
 def names(image: bytes) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ whatever ends the work leaves the machine as it was.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from apt_ostree.apt.dpkgdb import Database
+from apt_ostree.assemble import etc_overlay
 from apt_ostree.assemble.entry import Entry
 from apt_ostree.assemble.importer import Want
 from apt_ostree.assemble.package_cache import PackageCache
@@ -33,6 +35,7 @@ from apt_ostree.host import (
     space,
     target,
 )
+from apt_ostree.host import kargs as kernel_arguments
 from apt_ostree.host import plan as plans
 from apt_ostree.host.local import LocalFile
 from apt_ostree.host.target import Target
@@ -128,17 +131,30 @@ def _carry_out(
         )  # fmt: skip
         entries = obtain(draft.plan)
         if options.download_only:
-            progress.message("Update downloaded.")
-            return Outcome(changed=False, plan=draft.plan, timings=timings.seconds)
+            return Outcome(
+                changed=False, plan=draft.plan, timings=timings.seconds, notes={"downloaded": True}
+            )
         checksum = _tree(where, draft, cache, entries, obtain, progress, timings)
     with timings.phase("deploy"), task(progress, "Writing deployment"):
         failpoint.reach("change.before-deploy")
         made = where.sysroot.deploy(
-            where.stateroot, checksum, origin=str(draft.origin), kargs=draft.kargs
-        )
+            where.stateroot, checksum, origin=str(draft.origin), kargs=draft.kargs,
+            overlay=_overlay(where, draft.origin, progress),
+        )  # fmt: skip
     with timings.phase("cleanup"):
         garbage.collect(where.sysroot, progress)
     return Outcome(changed=True, plan=draft.plan, deployment=made.id, timings=timings.seconds)
+
+
+def _overlay(where: Target, origin: Origin, progress: Progress) -> bytes | None:
+    """The tracked files of `/etc` as they are now, for the boot loader."""
+    if where.merge is None or not origin.initramfs_etc:
+        return None
+    etc = where.merge.directory / "etc"
+    for path in origin.initramfs_etc:
+        if not os.path.lexists(etc / os.path.relpath(path, "/etc")):
+            progress.message(f"warning: tracked file {path} does not exist")
+    return etc_overlay.archive(etc, origin.initramfs_etc)
 
 
 def _with_local_base(where: Target, change: Change, progress: Progress) -> Change:
@@ -165,8 +181,8 @@ def _decided(
     with timings.phase("pull"):
         origin, checksum = revision.resolve(where, origin, change, options, progress)
     with base.database(where, checksum) as database:
-        plan = Plan(base=checksum)
-        if origin.may_assemble and not _is_same_tree(where, origin, change):
+        plan = plans.without_packages(origin, checksum)
+        if origin.has_packages and not _is_same_tree(where, origin, change):
             root = machine.apt_root(where, database, origin, checksum, options)
             with timings.phase("refresh"):
                 metadata.ensure(root, is_upgrade=change.pull_base, options=options,
@@ -179,6 +195,7 @@ def _decided(
                     progress,
                 )
             _refuse_inactive(change, plan, options)
+        if not _is_same_tree(where, origin, change):
             space.check(where, plan)
         wanted = boot_args.edited(_options_line(where, change), change.kargs)
         yield (
@@ -203,7 +220,7 @@ def _options_line(where: Target, change: Change) -> str:
         return ""
     if change.kargs_base_index is None:
         return where.pending.options
-    return where.sysroot.deployments[change.kargs_base_index].options
+    return kernel_arguments.at_index(where.sysroot, change.kargs_base_index).options
 
 
 def _refuse_inactive(change: Change, plan: Plan, options: Options) -> None:

@@ -35,6 +35,15 @@ class Karg:
         return self.key if self.value is None else f"{self.key}={self.value}"
 
 
+def is_libostrees(word: str) -> bool:
+    """Whether libostree writes this argument itself, anew for each boot entry.
+
+    `ostree=` names the deployment; where there is no initramfs, `init=` names the program that
+    prepares the root (`install_deployment_kernel`, ostree-sysroot-deploy.c).
+    """
+    return word.startswith(("ostree=", "init=/ostree/"))
+
+
 def split(line: str) -> tuple[str, ...]:
     """The arguments of a command line; blanks inside double quotes do not separate.
 
@@ -75,6 +84,10 @@ class KernelArgs:
     @property
     def words(self) -> tuple[str, ...]:
         return tuple(str(a) for a in self.args)
+
+    def editable(self) -> KernelArgs:
+        """Without what libostree writes."""
+        return KernelArgs(tuple(a for a in self.args if not is_libostrees(str(a))))
 
     def __contains__(self, text: str) -> bool:
         return Karg.parse(text) in self.args

@@ -5,6 +5,7 @@ Wraps OSTree.Sysroot.  A `Sysroot` caches the deployment list; make a new one pe
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,15 +16,17 @@ from apt_ostree.errors import BusyError, OstreeError
 from apt_ostree.model import kargs
 from apt_ostree.ostree.glib import Gio, GLib, OSTree, translate
 from apt_ostree.ostree.repo import Repo
-from apt_ostree.system import failpoint
+from apt_ostree.system import failpoint, fs
 from apt_ostree.system.run import run
+
+_OVERLAYS = "ostree/initramfs-overlays"  # below /boot; ostree-sysroot-private.h
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """One deployment.  `index` is its place in boot order (0 boots next); `directory` its tree;
-    `kargs` the kernel command line of its boot entry without `ostree=`; `options` that entry's
-    whole `options` line."""
+    `kargs` the kernel command line of its boot entry without what libostree writes there; `options`
+    that entry's whole `options` line."""
 
     osname: str
     checksum: str
@@ -44,7 +47,7 @@ class Deployment:
 
     @property
     def kargs(self) -> tuple[str, ...]:
-        return tuple(a for a in kargs.split(self.options) if not a.startswith("ostree="))
+        return tuple(a for a in kargs.split(self.options) if not kargs.is_libostrees(a))
 
 
 class Sysroot:
@@ -158,12 +161,14 @@ class Sysroot:
         *,
         origin: str,
         kargs: Sequence[str],
+        overlay: bytes | None = None,
         keep: Sequence[Deployment] | None = None,
     ) -> Deployment:
         """Check out a commit as a new deployment and make it boot next.
 
-        `/etc` is merged from `merge_deployment`.  Afterwards boot `keep` in that order after the
-        new one (default: `retained`).  On failure nothing that boots has changed.
+        `/etc` is merged from `merge_deployment`; `overlay` is an archive for the boot loader to
+        load after the initramfs.  Afterwards boot `keep` in that order after the new one (default:
+        `retained`).  On failure nothing that boots has changed.
         """
         merge = self.merge_deployment(stateroot)
         kept = self.retained(stateroot) if keep is None else keep
@@ -174,6 +179,8 @@ class Sysroot:
             _, new = self.handle.deploy_tree(
                 stateroot, checksum, keyfile, merge.handle if merge else None, list(kargs), None
             )
+        if overlay is not None:
+            self._add_overlay(new, overlay)
         failpoint.reach("deploy.before-write")
         self._write([new, *(d.handle for d in kept)])
         failpoint.reach("deploy.after-write")
@@ -181,6 +188,30 @@ class Sysroot:
         if found is None:
             raise OstreeError("deploying: the new deployment is not in the list")
         return found
+
+    def _add_overlay(self, deployment: OSTree.Deployment, overlay: bytes) -> None:
+        """Put an archive where libostree keeps them and name it in the new boot entry.
+
+        `SysrootDeployTreeOpts.overlay_initrds` cannot be set through introspection; the entry
+        itself can, and libostree reads back from it what is in use
+        (`list_deployments_process_one_boot_entry`, ostree-sysroot.c).  Raises OstreeError for a
+        tree without an initramfs.
+        """
+        tree = self.path / self.handle.get_deployment_dirpath(deployment)
+        if not any(tree.glob("usr/lib/modules/*/initramfs.img")):
+            raise OstreeError(
+                "the tree has no initramfs that files of /etc could be added to",
+                hint="apt-ostree initramfs-etc --untrack-all",
+            )
+        name = f"{hashlib.sha256(overlay).hexdigest()}.img"
+        folder = self.path / "boot" / _OVERLAYS
+        folder.mkdir(parents=True, exist_ok=True)
+        # May hold secrets of /etc.
+        fs.write_atomic(folder / name, overlay, mode=0o600)
+        config = deployment.get_bootconfig()
+        # Demanded by set_overlay_initrds; libostree writes the real path before it is used.
+        config.set("initrd", "/initramfs.img")
+        config.set_overlay_initrds([f"/{_OVERLAYS}/{name}"])
 
     def retained(self, stateroot: str) -> tuple[Deployment, ...]:
         """The deployments that stay beside a new one: booted and its rollback, or the current

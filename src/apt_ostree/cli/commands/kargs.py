@@ -125,7 +125,7 @@ def _show(args: Args, session: Session) -> int:
 def _edit(args: Args, session: Session) -> KernelArgs | None:
     """What the user made of the arguments; None when the exit status is to say "unchanged"."""
     before = _current(args, session)
-    shown = KernelArgs.parse(before).without("ostree")
+    shown = KernelArgs.parse(before).editable()
     text = editor.edit(editor.TEMPLATE + "\n".join(shown.words) + "\n", editor_of(session.env))
     after = KernelArgs.parse(" ".join(editor.content(text)))
     if after.without("ostree") != after:
