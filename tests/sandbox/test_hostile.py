@@ -285,3 +285,8 @@ def test_cancel_ends_a_fork_bomb(bomb_shelter, tree, token):
     with sandbox(tree, token, policy=policy, cancel=cancel) as box, pytest.raises(CancelledError):
         box.run(["bash", "-c", "echo go; while :; do sleep 1000 & done"],
                     on_line=lambda _: cancel.set())  # fmt: skip
+
+
+def test_nothing_waits_for_the_disk(tree, token):
+    with sandbox(tree, token) as box:  # the kernel has no fsync for it: EINVAL
+        box.run(["sync", "/dev/null"])
