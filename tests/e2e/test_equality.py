@@ -195,9 +195,8 @@ def test_the_package_databases_are_equal(ours, plain):
     mine, theirs = ours / "usr/lib/sysimage/dpkg", plain / "var/lib/dpkg"
     assert stanzas(mine / "status") == stanzas(theirs / "status")
     # dash diverts sh's manual page where the directory of manual pages is there: ours keeps it
-    diverted = (mine / "diversions").read_text().splitlines()
-    assert set(diverted[::3]) <= {"/bin/sh", "/usr/share/man/man1/sh.1.gz"}
-    assert (theirs / "diversions").read_text() == ""
+    diverted = [set((d / "diversions").read_text().splitlines()[::3]) for d in (mine, theirs)]
+    assert diverted[0] - {"/usr/share/man/man1/sh.1.gz"} == diverted[1]
     assert (mine / "statoverride").read_text() == (theirs / "statoverride").read_text()
     etc = [ours / "usr/etc", plain / "etc"]
     for file in ("passwd", "group"):

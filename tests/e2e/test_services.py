@@ -130,6 +130,9 @@ def test_ssh_host_keys_are_the_machines_own(machine, tmp_path):
 def test_ping_keeps_its_capability(machine):
     machine("refresh-md")
     machine("install", "iputils-ping")
+    script = machine.tree / "usr/lib/sysimage/dpkg/info/iputils-ping.postinst"
+    if not script.exists() or "setcap" not in script.read_text():
+        return  # since Debian 13 ping needs none
     found = subprocess.run(
         ["getcap", str(machine.tree / "usr/bin/ping")], capture_output=True, text=True, check=True
     ).stdout

@@ -84,7 +84,9 @@ def test_upgradable_by_the_machine_s_own_sources(site, tmp_path):
         listed(site, which="upgradable")
     where = target.find(site.sysroot, None)
     database = packages.dpkgdb.load(where.merge.directory / packages.DATABASE)
-    root = machine.apt_root(where, database, where.origin, where.base_checksum, Options())
+    root = machine.apt_root(
+        where, database, where.origin, where.base_checksum, Options(), scratch=tmp_path
+    )
     refresh.refresh(root, Watcher())
     found = {p["name"]: (p["version"], p["candidate"]) for p in listed(site, which="upgradable")}
     assert found == {"htop": ("3.0", "3.1"), "libc6": ("2.36", "2.37")}

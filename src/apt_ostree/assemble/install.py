@@ -100,13 +100,15 @@ def _bootstrap(dpkg: Dpkg, job: Job, essential: frozenset[str]) -> None:
 
 
 def _unpack(dpkg: Dpkg, job: Job, *, configured: frozenset[str]) -> None:
-    slow = [k for k in _unpack_order(job) if k in job.choice.slow and k not in configured]
+    """Rounds are made of all packages, also those that are laid: what is configured before what
+    decides the numbers of accounts, and must not depend on who placed the files."""
+    order = [k for k in _unpack_order(job) if k not in configured]
     graph = _graph(job.entries.values())
-    for ready, together in strata.rounds(slow, graph, configured=configured):
+    for ready, together in strata.rounds(order, graph, configured=configured):
         dpkg.configure(ready)
-        plain = [k for k in together if k not in job.overwrite]
-        dpkg.unpack(_archives(job, plain))
-        forced = [k for k in together if k in job.overwrite]
+        slow = [k for k in together if k in job.choice.slow]
+        dpkg.unpack(_archives(job, [k for k in slow if k not in job.overwrite]))
+        forced = [k for k in slow if k in job.overwrite]
         dpkg.unpack(_archives(job, forced), force=("overwrite",))
 
 

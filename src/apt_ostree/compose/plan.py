@@ -19,7 +19,6 @@ from apt_ostree.treefile import sources as treefile_sources
 from apt_ostree.treefile.lock import Lockfile
 from apt_ostree.treefile.schema import Treefile
 
-
 # Set in the environment, dpkg unpacks every package: slower, and must give the identical tree.
 DPKG_ONLY = "APTOSTREE_DPKG_ONLY"
 

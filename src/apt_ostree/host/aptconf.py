@@ -10,32 +10,47 @@ from __future__ import annotations
 import filecmp
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from apt_ostree.host import base
 from apt_ostree.host.target import Target
 from apt_ostree.system import fs
 
 _APT = "etc/apt"
+# What apt needs of a tree: its configuration, and where Signed-By usually points.
+_NEEDED = (f"usr/{_APT}", "usr/share/keyrings")
 
 
-def effective(where: Target, checksum: str) -> tuple[Path, Path]:
-    """(directory like `/etc/apt`, root that its key paths refer to) for a new base.
+def effective(where: Target, checksum: str, scratch: Path) -> tuple[Path, Path]:
+    """(directory like `/etc/apt`, root that its key paths refer to) for a base.
 
     Follows the merge of `/etc`: a file that differs from its default is kept, others are the new
-    base's.  Only when both sides differ is a directory made, in the stateroot's cache.
+    base's.  What must be put together is put below `scratch`, the caller's.
     """
     merge = where.merge
+    if merge is not None and where.pending is not None and where.base_checksum == checksum:
+        return merge.directory / _APT, merge.directory
+    tree = scratch / checksum[:16]
+    if not tree.is_dir():
+        tree.mkdir()
+        for path in _NEEDED:
+            if where.repo.list_dir(checksum, path):
+                (tree / path).parent.mkdir(parents=True, exist_ok=True)
+                where.repo.checkout(checksum, tree / path, subpath=f"/{path}", copy=True)
     if merge is None:
-        tree = base.tree(where, checksum)
         return tree / "usr" / _APT, tree
-    current = merge.directory / _APT
-    if where.pending is not None and where.base_checksum == checksum:
-        return current, merge.directory
-    tree = base.tree(where, checksum)
-    merged = where.cache / "etc-apt"
-    _merge(merge.directory / "usr" / _APT, current, tree / "usr" / _APT, merged)
+    merged = scratch / "merged"
+    old, current = merge.directory / "usr" / _APT, merge.directory / _APT
+    _merge(old, current, tree / "usr" / _APT, merged)
     return merged, tree
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A directory for `effective`, outside the sysroot, so that dry runs change nothing there."""
+    with fs.temp_dir(Path("/var/tmp"), "apt-ostree-etc-") as folder:
+        yield folder
 
 
 def _files(root: Path) -> set[str]:

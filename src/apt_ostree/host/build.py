@@ -70,8 +70,8 @@ def layered(
     """Write the commit of a layered tree; nothing refers to it yet.
 
     `archives_of` gets the .debs of packages (by key) into the cache; it is asked for those whose
-    files cannot be laid on this base.  Needs a private mount namespace.  Raises ScriptError, PackageError, AptOstreeError; then the
-    repository holds nothing that pruning would not remove.
+    files cannot be laid on this base.  Needs a private mount namespace.  Raises ScriptError,
+    PackageError, AptOstreeError; then the repository holds nothing that pruning would not remove.
     """
     plan = inputs.plan
     base = repo.commit(inputs.base)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from apt_ostree.apt.dpkgdb import Database
-from apt_ostree.assemble import etc_overlay
+from apt_ostree.apt.root import AptRoot
+from apt_ostree.assemble import etc_overlay, workspace
 from apt_ostree.assemble.entry import Entry
 from apt_ostree.assemble.importer import Want
 from apt_ostree.assemble.package_cache import PackageCache
@@ -22,6 +22,7 @@ from apt_ostree.assemble.placement import Policy
 from apt_ostree.deploy import kargs as boot_args
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.host import (
+    aptconf,
     base,
     build,
     edit,
@@ -43,6 +44,7 @@ from apt_ostree.model.change import Change, Options, Outcome
 from apt_ostree.model.origin import LocalPackage, Origin
 from apt_ostree.model.plan import Plan
 from apt_ostree.model.progress import PlanWatcher, Progress, Timings, task
+from apt_ostree.ostree.sysroot import Sysroot
 from apt_ostree.system import failpoint, mount
 
 
@@ -60,6 +62,7 @@ class Draft:
     kargs: tuple[str, ...]
     is_new: bool
     is_same_tree: bool
+    root: AptRoot | None  # apt's view that the plan was made with; None when apt was not asked
 
 
 def run(
@@ -73,9 +76,11 @@ def run(
     mount.enter_private_namespace()
     timings = Timings()
     files = local.read(change)
+    if options.dry_run:  # without the lock, which would be written
+        where = target.find(Sysroot.open(sysroot), stateroot)
+        return _carry_out(where, change, options, files, progress, timings)
     with target.locked(sysroot, stateroot) as where:
-        if options.dry_run:
-            return _carry_out(where, change, options, files, progress, timings)
+        workspace.sweep(where.repo.path)
         try:
             outcome = _carry_out(where, change, options, files, progress, timings)
         except (AptOstreeError, KeyboardInterrupt) as err:
@@ -84,6 +89,14 @@ def run(
         if outcome.deployment is not None:
             _record(where, options, outcome=outcome)
         return outcome
+
+
+def _collect(where: Target, progress: Progress) -> None:
+    """Clean up; the deployment stands by now, so a failure here is not the change's."""
+    try:
+        garbage.collect(where.sysroot, progress)
+    except AptOstreeError as err:
+        progress.message(f"warning: cleaning up failed: {err}")
 
 
 def _record(
@@ -112,9 +125,9 @@ def _carry_out(
     progress: Progress,
     timings: Timings,
 ) -> Outcome:
-    change = _with_local_base(where, change, progress)
+    change = _with_local_base(where, change, options, progress)
     names = {path: file.name for path, file in files.items()}
-    with _decided(where, change, options, files, names, progress, timings) as (draft, database):
+    with _decided(where, change, options, files, names, progress, timings) as draft:
         if isinstance(progress, PlanWatcher) and draft.plan.steps:
             progress.plan_ready(draft.plan)
         if options.dry_run:
@@ -123,9 +136,8 @@ def _carry_out(
             progress.message(_nothing(change, draft.origin))
             return Outcome(changed=False, plan=draft.plan, timings=timings.seconds)
         cache = _package_cache(where, draft.base)
-        root = machine.apt_root(where, database, draft.origin, draft.base, options)
         obtain = partial(
-            fetching.obtain, root=root, cache=cache, files=files,
+            fetching.obtain, root=draft.root, cache=cache, files=files,
             archives=where.cache / "archives", cache_only=options.cache_only,
             progress=progress, timings=timings,
         )  # fmt: skip
@@ -142,7 +154,7 @@ def _carry_out(
             overlay=_overlay(where, draft.origin, progress),
         )  # fmt: skip
     with timings.phase("cleanup"):
-        garbage.collect(where.sysroot, progress)
+        _collect(where, progress)
     return Outcome(changed=True, plan=draft.plan, deployment=made.id, timings=timings.seconds)
 
 
@@ -157,11 +169,11 @@ def _overlay(where: Target, origin: Origin, progress: Progress) -> bytes | None:
     return etc_overlay.archive(etc, origin.initramfs_etc)
 
 
-def _with_local_base(where: Target, change: Change, progress: Progress) -> Change:
+def _with_local_base(where: Target, change: Change, options: Options, progress: Progress) -> Change:
     """`rebase /path/to/repo:REF` becomes a rebase to the commit, once it is here."""
     if change.refspec is None:
         return change
-    checksum = revision.import_local(where, change.refspec, progress)
+    checksum = revision.import_local(where, change.refspec, options, progress)
     return change if checksum is None else replace(change, refspec=checksum)
 
 
@@ -174,16 +186,17 @@ def _decided(
     names: Mapping[Path, LocalPackage],
     progress: Progress,
     timings: Timings,
-) -> Iterator[tuple[Draft, Database]]:
+) -> Iterator[Draft]:
     """Everything that can be known before anything is written."""
     arch = machine.native_arch(where)
     origin = edit.edit(where.origin, change, options=options, local=names, arch=arch)
     with timings.phase("pull"):
         origin, checksum = revision.resolve(where, origin, change, options, progress)
-    with base.database(where, checksum) as database:
+    root: AptRoot | None = None
+    with base.database(where, checksum) as database, aptconf.scratch() as scratch:
         plan = plans.without_packages(origin, checksum)
         if origin.has_packages and not _is_same_tree(where, origin, change):
-            root = machine.apt_root(where, database, origin, checksum, options)
+            root = machine.apt_root(where, database, origin, checksum, options, scratch=scratch)
             with timings.phase("refresh"):
                 metadata.ensure(root, is_upgrade=change.pull_base, options=options,
                                 progress=progress)  # fmt: skip
@@ -198,13 +211,11 @@ def _decided(
         if not _is_same_tree(where, origin, change):
             space.check(where, plan)
         wanted = boot_args.edited(_options_line(where, change), change.kargs)
-        yield (
-            Draft(
-                origin, checksum, plan, wanted,
-                is_new=_is_new(where, origin, plan, wanted, change),
-                is_same_tree=_is_same_tree(where, origin, change),
-            ),
-            database,
+        yield Draft(
+            origin, checksum, plan, wanted,
+            is_new=_is_new(where, origin, plan, wanted, change),
+            is_same_tree=_is_same_tree(where, origin, change),
+            root=root,
         )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def run(
         if word not in WORDS:
             raise AptOstreeError(f"Invalid cleanup type: {word}", hint=f"one of {', '.join(WORDS)}")
     sysroot = Sysroot.open(sysroot_path)
-    with sysroot.lock():
+    with sysroot.lock() if not dry_run else nullcontext():
         osname = choose_stateroot(sysroot, stateroot)
         removed, pinned = _chosen(Roles.of(sysroot, osname), what)
         freed = Freed()
@@ -97,7 +98,7 @@ def prune(sysroot_path: Path, dry_run: bool, progress: Progress) -> Json:  # noq
     counts the same and deletes nothing.
     """
     sysroot = Sysroot.open(sysroot_path)
-    with sysroot.lock():
+    with sysroot.lock() if not dry_run else nullcontext():
         if dry_run:
             freed = garbage.would_collect(sysroot, kept_initramfs=0)
         else:

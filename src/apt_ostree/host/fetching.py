@@ -19,7 +19,7 @@ from apt_ostree.model.progress import Progress, Timings
 def obtain(
     plan: Plan,
     *,
-    root: AptRoot,
+    root: AptRoot | None,
     cache: PackageCache,
     files: Mapping[Path, LocalFile],
     archives: Path,
@@ -46,7 +46,7 @@ def obtain(
             hint="run it once without --cache-only, or with --download-only",
         )
     with timings.phase("download"):
-        fetched = fetch.fetch(root, wanted, archives, progress) if wanted else {}
+        fetched = fetch.fetch(root, wanted, archives, progress) if wanted and root else {}
     requests = {
         s.package.key: Request(
             local.get(s.archive.sha256) or fetched.get(s.archive.sha256) or Path("/nonexistent"),

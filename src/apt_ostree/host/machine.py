@@ -33,10 +33,19 @@ def native_arch(where: Target) -> str:
 
 
 def apt_root(
-    where: Target, database: Database, origin: Origin, checksum: str, options: Options
+    where: Target,
+    database: Database,
+    origin: Origin,
+    checksum: str,
+    options: Options,
+    *,
+    scratch: Path,
 ) -> AptRoot:
-    """apt's view of the machine as it will be: the merged `/etc/apt` over the base's packages."""
-    etc, prefix = aptconf.effective(where, checksum)
+    """apt's view of the machine as it will be: the merged `/etc/apt` over the base's packages.
+
+    `scratch` is a directory that lives as long as the result is used.
+    """
+    etc, prefix = aptconf.effective(where, checksum, scratch)
     return plans.apt_root(
         where, database, etc=etc, prefix=prefix, options=options, origin=origin,
         recommends=_recommends(where),

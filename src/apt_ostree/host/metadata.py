@@ -12,7 +12,7 @@ from apt_ostree.apt import query
 from apt_ostree.apt import refresh as refreshing
 from apt_ostree.apt.root import AptRoot
 from apt_ostree.errors import AptOstreeError, FetchError
-from apt_ostree.host import base, machine, target
+from apt_ostree.host import aptconf, base, machine, target
 from apt_ostree.host.target import Target
 from apt_ostree.model.change import Options
 from apt_ostree.model.package import Package
@@ -62,9 +62,13 @@ def _opened(sysroot: Path, stateroot: str | None) -> Iterator[tuple[Target, AptR
     """The apt view of what boots next.  The lock keeps builds and collections away."""
     with target.locked(sysroot, stateroot) as where:
         checksum = where.base_checksum
-        with base.database(where, checksum) as database:
-            options = Options()
-            yield where, machine.apt_root(where, database, where.origin, checksum, options)
+        with base.database(where, checksum) as database, aptconf.scratch() as scratch:
+            yield (
+                where,
+                machine.apt_root(
+                    where, database, where.origin, checksum, Options(), scratch=scratch
+                ),
+            )
 
 
 def refresh(

@@ -9,7 +9,7 @@ from typing import Any
 
 from apt_ostree.apt import dpkgdb, query
 from apt_ostree.errors import AptOstreeError
-from apt_ostree.host import machine, metadata, target
+from apt_ostree.host import aptconf, machine, metadata, target
 from apt_ostree.insight import pkglist, selection
 from apt_ostree.model import origin as origins
 from apt_ostree.model.change import Options
@@ -104,9 +104,11 @@ def _candidates(sysroot: Sysroot, deployment: Deployment, progress: Progress) ->
     """Newer versions that the machine's sources offer, by `name:arch`; nothing is fetched."""
     where = target.find(sysroot, deployment.osname)
     database = dpkgdb.load(deployment.directory / DATABASE)
-    root = machine.apt_root(
-        where, database, where.origin, where.base_checksum, Options(dry_run=True)
-    )
-    if metadata.age_s(root) is None:
-        raise AptOstreeError("there is no package metadata yet", hint="apt-ostree refresh-md")
-    return {o.package.key: o.package.version for o in query.candidates(root, progress)}
+    with aptconf.scratch() as scratch:
+        root = machine.apt_root(
+            where, database, where.origin, where.base_checksum, Options(dry_run=True),
+            scratch=scratch,
+        )  # fmt: skip
+        if metadata.age_s(root) is None:
+            raise AptOstreeError("there is no package metadata yet", hint="apt-ostree refresh-md")
+        return {o.package.key: o.package.version for o in query.candidates(root, progress)}

@@ -17,7 +17,7 @@ from apt_ostree.ostree.repo import Repo
 _LOCAL_REPO = re.compile(r"(/[^:]*):(.*)\Z")
 
 
-def import_local(target: Target, refspec: str, progress: Progress) -> str | None:
+def import_local(target: Target, refspec: str, options: Options, progress: Progress) -> str | None:
     """For `/path/to/repo:REF`: copy that commit here and return its checksum, else None.
 
     The origin is then pinned to the commit: the repository may be gone tomorrow.
@@ -29,6 +29,11 @@ def import_local(target: Target, refspec: str, progress: Progress) -> str | None
         raise AptOstreeError("Missing ':' in LOCALPATH:REF rebase")
     if not match[2]:
         raise AptOstreeError("Missing REF in LOCALPATH:REF rebase")
+    if options.dry_run:
+        raise AptOstreeError(
+            "a dry run cannot rebase to another repository",
+            hint=f"copy the commit first: ostree pull-local {match[1]} {match[2]}",
+        )
     return pull.local(target.repo, Path(match[1]), match[2], progress=progress)
 
 
@@ -68,7 +73,7 @@ def _require(repo: Repo, checksum: str) -> None:
 
 def _tip(target: Target, origin: Origin, options: Options, progress: Progress) -> str:
     assert origin.branch is not None
-    if origin.remote is None or options.cache_only:
+    if origin.remote is None or options.cache_only or options.dry_run:
         return target.repo.resolve(str(origin.refspec))
     return pull.remote(target.repo, origin.remote, origin.branch, progress=progress)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from apt_ostree.deploy import rollback
@@ -17,7 +18,7 @@ def run(
 ) -> Outcome:
     """Raises AptOstreeError when there is no deployment to return to."""
     sysroot = Sysroot.open(sysroot_path)
-    with sysroot.lock():
+    with sysroot.lock() if not dry_run else nullcontext():
         osname = choose_stateroot(sysroot, stateroot)
         chosen = rollback.choose(Roles.of(sysroot, osname))
         progress.message(f"Moving '{chosen.checksum}.{chosen.serial}' to be first deployment")
