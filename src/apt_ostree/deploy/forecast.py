@@ -18,9 +18,10 @@ def prunable(
     of `keep` had one.
 
     libostree itself counts, on a repository that shares the objects and has only the other refs:
-    its introspected functions take no set of refs to assume.  Cost: O(objects).
+    its introspected functions take no set of refs to assume.  Writes nothing in `repo`.
+    Cost: O(objects).
     """
-    with fs.temp_dir(repo.path / "tmp", "apt-ostree-forecast-") as folder:
+    with fs.temp_dir(Path("/var/tmp"), "apt-ostree-forecast-") as folder:
         view = _view(repo, folder, without)
         for number, checksum in enumerate(keep):
             view.set_ref(f"keep/{number}", checksum)
