@@ -19,7 +19,7 @@ from typing import Any
 
 from apt_ostree.assemble import cpio
 from apt_ostree.assemble.layout import DPKG
-from apt_ostree.errors import AptOstreeError
+from apt_ostree.errors import AptOstreeError, MissingToolError
 from apt_ostree.ostree.repo import Repo
 from apt_ostree.ostree.tree import Tree
 from apt_ostree.sandbox.bwrap import Sandbox
@@ -62,7 +62,8 @@ def generate(root: Path, request: Request, *, box: Sandbox, repo: Repo | None) -
         os.chmod(image, 0o644)
         return False
     target = f"/usr/lib/modules/{request.kernel}/initramfs.img"
-    box.run(
+    _run(
+        box,
         [
             "dracut",
             "--force",
@@ -73,7 +74,6 @@ def generate(root: Path, request: Request, *, box: Sandbox, repo: Repo | None) -
             request.kernel,
             target,
         ],
-        env={"DRACUT_NO_XATTR": "1"},
     )
     if not image.is_file():
         raise AptOstreeError("dracut wrote no initramfs", hint="is dracut in the tree?")
@@ -85,6 +85,14 @@ def generate(root: Path, request: Request, *, box: Sandbox, repo: Repo | None) -
         out.write(b"\0" * (-len(content) % 4) + cpio.device_archive())
     os.chmod(image, 0o644)
     return True
+
+
+def _run(box: Sandbox, argv: Sequence[str]) -> None:
+    try:
+        box.run(argv, env={"DRACUT_NO_XATTR": "1"})
+    except MissingToolError as err:
+        err.hint = "add 'dracut' to the packages, or set no-initramfs"
+        raise
 
 
 def _compression(root: Path) -> tuple[str, ...]:

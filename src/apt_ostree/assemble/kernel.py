@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from apt_ostree.assemble.layout import DPKG
-from apt_ostree.errors import AptOstreeError
+from apt_ostree.errors import AptOstreeError, MissingToolError
 from apt_ostree.sandbox.bwrap import Sandbox
 
 MODULES = "usr/lib/modules"
@@ -96,4 +96,8 @@ def only_version(root: Path) -> str | None:
 
 def depmod(box: Sandbox, version: str) -> None:
     """Write the module indexes (`modules.dep` …) for one kernel."""
-    box.run(["depmod", "-a", version])
+    try:
+        box.run(["depmod", "-a", version])
+    except MissingToolError as err:
+        err.hint = "add 'kmod' to the packages"
+        raise

@@ -14,6 +14,7 @@ from apt_ostree.apt import dpkgdb
 from apt_ostree.assemble import accounts, idcheck, ids, initramfs, kernel, layout, tidy
 from apt_ostree.assemble.accounts import Accounts
 from apt_ostree.compose import content
+from apt_ostree.errors import CommandError, MissingToolError, ScriptError, TreefileError
 from apt_ostree.model.progress import Progress, Timings, task
 from apt_ostree.ostree.repo import Repo
 from apt_ostree.sandbox.bwrap import target_root
@@ -92,20 +93,22 @@ def _content(root: Path, context: Context) -> None:
 def _scripts(root: Path, context: Context) -> None:
     """`postprocess`, `postprocess-script` and `finalize.d`, in that order, without network."""
     treefile, progress = context.treefile, context.progress
-    inline = [(f"postprocess inline script '{i}'", text.encode())
-              for i, text in enumerate(treefile.postprocess)]  # fmt: skip
-    for name, text in inline:
-        progress.message(f">>>> Executing `{name}` <<<<")
-        _run_script(root, text, context)
-    if inline:
+    where = treefile.where_of("postprocess")
+    for number, text in enumerate(treefile.postprocess):
+        name = f"postprocess inline script '{number}'"
+        progress.message(f">>>> Executing `postprocess` inline script '{number}' <<<<")
+        _run_script(root, _Script(name, where, text.encode()), context)
+    if treefile.postprocess:
         progress.message("Completed running `postprocess` inline scripts")
     if treefile.postprocess_script is not None:
         progress.message("Executing postprocessing script")
-        _run_script(root, _read(treefile.postprocess_script), context)
+        ref = treefile.postprocess_script
+        _run_script(root, _Script(f"postprocess-script {ref.name}", ref.where, _read(ref)), context)
         progress.message("Finished postprocessing script")
     for ref in treefile.finalize_d:
         progress.message(f"Executing finalize.d/{ref.name}")
-        _run_script(root, _read(ref), context)
+        script = _Script(f"finalize.d/{ref.name}", str(ref.path), _read(ref))
+        _run_script(root, script, context)
 
 
 def _read(ref: FileRef) -> bytes:
@@ -113,13 +116,40 @@ def _read(ref: FileRef) -> bytes:
         return stream.read()
 
 
-def _run_script(root: Path, text: bytes, context: Context) -> None:
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """A program of the treefile; `where` is FILE:LINE of the key, or the file itself."""
+
+    name: str
+    where: str
+    text: bytes
+
+    @property
+    def interpreter(self) -> str:
+        first = self.text.split(b"\n", 1)[0]
+        words = first.removeprefix(b"#!").split()
+        return words[0].decode(errors="replace") if first.startswith(b"#!") and words else ""
+
+
+def _run_script(root: Path, script: _Script, context: Context) -> None:
     place = root / "usr/lib/apt-ostree-postprocess"
-    place.write_bytes(text)
+    place.write_bytes(script.text)
     os.chmod(place, 0o755)
     try:
         with target_root(root, policy=POSTPROCESS, source_date_epoch=context.epoch) as box:
             box.run(["/usr/lib/apt-ostree-postprocess"], on_line=context.progress.message)
+    except CommandError as err:
+        how = f"was killed by signal {-err.status}" if err.status < 0 else (
+            f"failed with status {err.status}")  # fmt: skip
+        raise ScriptError(
+            f"{script.where}: {script.name} {how}", script=script.name, status=err.status,
+            details=err.tail,
+        ) from err  # fmt: skip
+    except MissingToolError as err:
+        raise TreefileError(
+            f"{script.name} cannot run: '{script.interpreter}' is not in the tree",
+            where=script.where, hint="add the package that has it",
+        ) from err  # fmt: skip
     finally:
         place.unlink()
 

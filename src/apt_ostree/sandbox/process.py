@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import selectors
 import signal
@@ -13,13 +14,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from apt_ostree.errors import AptOstreeError, CancelledError, ScriptError
+from apt_ostree.errors import AptOstreeError, CancelledError, MissingToolError, ScriptError
 from apt_ostree.sandbox.pidlimit import Limit, limited
 from apt_ostree.system.run import KEEP_ENV, spawn
 
 _START_S, _DEATH_S = 30.0, 30.0
 _CHUNK = 1 << 16
 _LINE_MAX = 1 << 13
+_NO_PROGRAM = re.compile(r"execvp (.+?): No such file or directory")
 # bwrap itself stays visible as PID 1: /proc/1/environ must not show our proxies and passwords
 _NO_ENV = {name: "" for name in KEEP_ENV if name != "PATH"}
 
@@ -155,6 +157,9 @@ def supervise(
         watch.drain()
         if b"exit-code" not in os.read(report_r, _CHUNK):
             text = "; ".join(setup_said) or f"bwrap ended with status {status}"
+            missing = _NO_PROGRAM.search(text)
+            if missing is not None:
+                raise MissingToolError(f"the tree has no program '{missing[1]}'")
             raise AptOstreeError(
                 f"the sandbox cannot be set up: {text}",
                 hint="run as root on a system that allows mount and PID namespaces",
