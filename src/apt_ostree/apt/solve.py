@@ -56,6 +56,33 @@ class CachedDeb:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What the running command asks for, beyond what was asked earlier: when it fails, variants of
+    it are proposed.
+
+    `command` is there when the command moves the base (`upgrade`, `rebase REF`).  Local files are
+    named by SHA-256, overrides as in SolveRequest.
+    """
+
+    command: str = ""
+    install: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
+    uninstall: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
+    replace_from: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    reset: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Self:
+        pairs = tuple((source, tuple(names)) for source, names in raw["replace_from"])
+        return cls(
+            raw["command"], tuple(raw["install"]), tuple(raw["local"]), tuple(raw["uninstall"]),
+            tuple(raw["remove"]), tuple(raw["replace"]), pairs, tuple(raw["reset"]),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class SolveRequest:
     """What the result must contain, and what it must leave alone.
 
@@ -65,7 +92,7 @@ class SolveRequest:
     `override_replace_from` holds (`repo=ID` or `suite=NAME`, names).  `pins` are by `name` or
     `name:arch`; with `strict` nothing that is not pinned may be installed.  `cached`, when not
     None, limits the solve to these packages.  `force` lets overrides remove Essential packages.
-    `base` is copied into the plan.
+    `base` is copied into the plan.  `asked` is the command that this serves, on a host.
     """
 
     install: tuple[str, ...] = ()
@@ -83,6 +110,7 @@ class SolveRequest:
     force: bool = False
     cached: tuple[CachedDeb, ...] | None = None
     base: str | None = None
+    asked: Asked | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -101,6 +129,7 @@ class SolveRequest:
             "force": self.force,
             "cached": None if self.cached is None else [asdict(c) for c in self.cached],
             "base": self.base,
+            "asked": None if self.asked is None else asdict(self.asked),
         }
 
     @classmethod
@@ -126,6 +155,7 @@ class SolveRequest:
             if raw["cached"] is None
             else tuple(CachedDeb(**entry) for entry in raw["cached"]),
             base=raw["base"],
+            asked=None if raw["asked"] is None else Asked.from_dict(raw["asked"]),
         )
 
 

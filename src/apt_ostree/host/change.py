@@ -203,7 +203,13 @@ def _decided(
             with timings.phase("solve"):
                 plan = plans.make(
                     root,
-                    plans.Request(origin, checksum, local.by_checksum(files), options),
+                    plans.Request(
+                        origin,
+                        checksum,
+                        local.by_checksum(files),
+                        options,
+                        asked=plans.asked(change, names),
+                    ),
                     _package_cache(where, checksum),
                     progress,
                 )

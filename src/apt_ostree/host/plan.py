@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from apt_ostree.apt import solve
 from apt_ostree.apt.dpkgdb import Database
 from apt_ostree.apt.root import AptRoot
-from apt_ostree.apt.solve import CachedDeb, LocalDeb, SolveRequest
+from apt_ostree.apt.solve import Asked, CachedDeb, LocalDeb, SolveRequest
 from apt_ostree.assemble.package_cache import PackageCache
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.host.target import Target
-from apt_ostree.model.change import Options
+from apt_ostree.model.change import Change, Options
 from apt_ostree.model.origin import LocalPackage, Origin
 from apt_ostree.model.plan import Plan
 from apt_ostree.model.progress import Progress
@@ -23,12 +23,13 @@ from apt_ostree.model.progress import Progress
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a plan is made from.  `files` are local packages given now, by SHA-256; others that the
-    origin names come from the package cache."""
+    origin names come from the package cache.  `asked` is what the change adds."""
 
     origin: Origin
     base: str
     files: Mapping[str, LocalDeb]
     options: Options
+    asked: Asked = field(default_factory=Asked)
 
 
 def native_arch(database: Database) -> str:
@@ -98,6 +99,7 @@ def make(root: AptRoot, request: Request, cache: PackageCache, progress: Progres
             allow_inactive=True,
             cached=_cached(cache) if request.options.cache_only else None,
             base=request.base,
+            asked=request.asked,
         ),
         progress,
     )
@@ -130,6 +132,32 @@ def _local(package: LocalPackage, files: Mapping[str, LocalDeb], cache: PackageC
         sha256=package.sha256,
         size_bytes=entry.size_bytes,
         control=entry.control,
+    )
+
+
+def asked(change: Change, files: Mapping[Path, LocalPackage]) -> Asked:
+    """A change as the solver's explanations refer to it."""
+    moves = change.pull_base or change.refspec is not None or change.revision is not None
+    command = ""
+    if moves and change.refspec is not None:
+        command = f"rebase {change.refspec}"
+    elif moves and change.revision is not None:
+        command = f"deploy {change.revision}"
+    elif moves:
+        command = "upgrade"
+
+    def checksums(paths: tuple[Path, ...]) -> tuple[str, ...]:
+        return tuple(files[p].sha256 for p in paths)
+
+    return Asked(
+        command=command,
+        install=change.install,
+        local=checksums((*change.install_local, *change.install_fileoverride_local)),
+        uninstall=change.uninstall,
+        remove=change.override_remove,
+        replace=checksums(change.override_replace_local),
+        replace_from=change.override_replace_from,
+        reset=change.override_reset,
     )
 
 

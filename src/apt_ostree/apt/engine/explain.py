@@ -8,8 +8,10 @@ from itertools import combinations, islice
 
 import apt_pkg
 
+from apt_ostree.apt.engine import remedy
 from apt_ostree.apt.engine.blame import Blame, forbidding, text_of
 from apt_ostree.apt.engine.goal import Attempt, Goal, attempt, is_changed, result_of
+from apt_ostree.apt.engine.remedy import Obstacle
 from apt_ostree.apt.engine.select import Wanted
 from apt_ostree.apt.engine.view import View, nevra
 from apt_ostree.apt.solve import SolveRequest
@@ -54,9 +56,12 @@ def failure(view: View, request: SolveRequest, goal: Goal, found: Attempt) -> So
         message = "Some base packages would be replaced"
         details = [*_forbidden(view, replaced), *details]
     failing = tuple(dict.fromkeys(p.request for p in problems if p.request))
-    cures = list(islice(_cures(view, goal, failing, removed, replaced), 4))
+    wanted = Obstacle(failing, tuple(removed), tuple(replaced))
+    cures = list(islice(remedy.cures(view, request, goal, wanted), 4))
     if cures:
         details += ["To solve this:", *(f"  {c}" for c in cures)]
+    if replaced and not removed and not (request.asked and request.asked.command):
+        details.append("A base made from the same sources would do too: apt-ostree upgrade")
     return SolveError(message, details=details, hint=cures[0] if cures else None)
 
 
@@ -189,49 +194,3 @@ def _base_changes(
     replaced = [v for p in touched if is_changed(found.depcache, p)
                 and (v := found.depcache.get_candidate_ver(p)) is not None]  # fmt: skip
     return removed, replaced
-
-
-def _cures(
-    view: View,
-    goal: Goal,
-    failing: Sequence[str],
-    removed: Sequence[apt_pkg.Package],
-    replaced: Sequence[apt_pkg.Version],
-) -> Iterator[str]:
-    """Commands that reach the goal, or all of it but one request; each was tried first."""
-    asked = "".join(f" --install {r}" for r in failing)
-    if replaced and not removed:
-        free = frozenset(v.parent_pkg.id for v in replaced)
-        if attempt(view, replace(goal, free=free)).is_reached:
-            yield "apt-ostree upgrade   (when the base has been rebuilt from the same sources)"
-            for source, names in _by_source(view, replaced):
-                command = f"apt-ostree override replace --experimental --from repo={source}"
-                yield f"{command} {names}{asked}"
-    if removed:
-        more = tuple((p.name, p) for p in removed)
-        if attempt(view, replace(goal, remove=(*goal.remove, *more))).is_reached:
-            names = " ".join(sorted(p.name for p in removed))
-            yield f"apt-ostree override remove {names}{asked}"
-    for wanted in islice(goal.install, _MOST_ATTEMPTS // 4):
-        rest = tuple(w for w in goal.install if w.request != wanted.request)
-        if wanted.request and rest and attempt(view, replace(goal, install=rest)).is_reached:
-            name = wanted.request
-            yield f"apt-ostree uninstall {name}" if goal.lock else f"take '{name}' out of packages"
-    for wanted in goal.replace:
-        rest = tuple(w for w in goal.replace if w is not wanted)
-        if attempt(view, replace(goal, replace=rest)).is_reached:
-            yield f"apt-ostree override reset {wanted.version.parent_pkg.name}"
-    for name, package in goal.remove:
-        kept = tuple(r for r in goal.remove if r[1] is not package)
-        if attempt(view, replace(goal, remove=kept)).is_reached:
-            yield f"apt-ostree override reset {name}"
-
-
-def _by_source(view: View, versions: Sequence[apt_pkg.Version]) -> Iterator[tuple[str, str]]:
-    groups: dict[str, list[str]] = {}
-    for version in versions:
-        source = next((s.id for _, s, _ in view.files(version)), None)
-        if source:
-            groups.setdefault(source, []).append(version.parent_pkg.name)
-    if len(groups) == 1:  # packages of several sources would need one command for all
-        yield from ((s, " ".join(sorted(n))) for s, n in groups.items())

@@ -6,6 +6,7 @@ import difflib
 import fnmatch
 import mmap
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +48,19 @@ class NotFound(Exception):
         self.hint = hint
 
 
+class NotOffered(SolveError):
+    """Some `requests` mean nothing to the apt sources."""
+
+    def __init__(self, requests: Sequence[str], message: str, *, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.requests = tuple(requests)
+
+
 def answers(view: View, policy: apt_pkg.DepCache, solve: SolveRequest) -> list[Answer]:
     """What every request of `solve.install` means; `policy` knows the candidates.
 
-    Raises one SolveError naming all requests that nothing answers, with near misses as the hint,
-    and one for a virtual package that several packages provide.
+    Raises one NotOffered naming all requests that nothing answers, with near misses as the hint,
+    and SolveError for a virtual package that several packages provide.
     """
     found: list[Answer] = []
     missing: list[NotFound] = []
@@ -67,7 +76,8 @@ def answers(view: View, policy: apt_pkg.DepCache, solve: SolveRequest) -> list[A
         )
     if missing:
         hints = [m.hint for m in missing if m.hint]
-        raise SolveError(
+        raise NotOffered(
+            [m.request for m in missing],
             f"Packages not found: {', '.join(m.request for m in missing)}",
             hint="; ".join(hints) or "apt-ostree refresh-md fetches the current package lists",
         )

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apt_pkg
 
-from apt_ostree.apt.engine import Context, explain, limits, local, order, reasons, select
+from apt_ostree.apt.engine import (
+    Context,
+    explain,
+    limits,
+    local,
+    order,
+    reasons,
+    remedy,
+    select,
+)
 from apt_ostree.apt.engine.config import configure
 from apt_ostree.apt.engine.goal import Attempt, Goal, attempt, is_changed, result_of
 from apt_ostree.apt.engine.indexes import source_infos
@@ -40,12 +49,33 @@ def solve(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     configure(context, preferences=limits.preferences(request, names),
               extra=[local.SOURCE] if debs or kept else [])  # fmt: skip
     view = View(context.root, local.paths(debs), {c.sha256: c for c in request.cached or ()})
-    meaning = _meaning(view, request, context)
+    try:
+        meaning = _meaning(view, request, context)
+    except select.NotOffered as err:
+        raise _vanished(view, request, context, err) from err
     found = attempt(view, meaning.goal)
     if not found.is_reached:
         raise explain.failure(view, request, meaning.goal, found)
     _check_base(view, request, meaning.goal, found)
     return _plan(context, view, request, meaning, found).as_dict()
+
+
+def _vanished(
+    view: View, request: SolveRequest, context: Context, err: select.NotOffered
+) -> SolveError:
+    """The error for requests that no source answers; those made earlier had an answer once, and
+    must not stand in the way of everything else."""
+    asked = request.asked
+    if asked is None or not set(err.requests) - set(asked.install):
+        return SolveError(err.message, hint=err.hint)
+    rest = tuple(r for r in request.install if r not in err.requests)
+    left = replace(request, install=rest)
+    found = attempt(view, _meaning(view, left, context).goal)
+    command = remedy.text(request, remedy.Edit(drop=err.requests)) if found.is_reached else None
+    details = ["the apt sources have lost them since they were requested"]
+    if command is not None:
+        details += ["To solve this:", f"  {command}"]
+    return SolveError(err.message, details=details, hint=command or err.hint)
 
 
 def _meaning(view: View, request: SolveRequest, context: Context) -> Meaning:
