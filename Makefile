@@ -37,7 +37,7 @@ check-slow: setup
 	$(VENV)/bin/python -m pytest -m slow --timeout 3600
 
 bench: setup
-	$(VENV)/bin/python tools/bench.py
+	$(PYTHON) tools/bench
 
 clean:
 	rm -rf build $(VENV)
