@@ -24,7 +24,7 @@ lint: setup
 	$(VENV)/bin/ruff check src tests tools bin
 	$(VENV)/bin/ruff format --check src tests tools bin
 	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports
+	PYTHONPATH=src $(VENV)/bin/lint-imports
 	$(VENV)/bin/codespell README.md NEWS.md docs src tests
 
 check: lint
