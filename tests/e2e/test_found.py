@@ -61,3 +61,11 @@ def test_packages_that_collide_are_left_to_dpkg(machine, tmp_path):
     assert "aaa:all disappeared" in done.stdout
     assert (machine.tree / "usr/share/aaa").read_text() == "c"
     machine.check()
+
+
+def test_snapd_gets_its_directory_below_var(machine, tmp_path):
+    machine.publish(make_deb(tmp_path, "snapd", files={"/snap/": "", "/usr/bin/snap": "x"}))
+    machine("install", "snapd")
+    assert (machine.tree / "snap").readlink().as_posix() == "var/lib/snapd/snap"
+    lines = (machine.tree / "usr/lib/tmpfiles.d/apt-ostree-var-layer.conf").read_text()
+    assert "d /var/lib/snapd/snap 0755 root root -\n" in lines

@@ -91,8 +91,19 @@ def finish(root: Path) -> None:
         if folder.is_dir() and not folder.is_symlink():
             for entry in folder.iterdir():
                 fs.remove_tree(entry)
+    _link_snap(root)
     for name in ("vmlinuz", "vmlinuz.old", "initrd.img", "initrd.img.old", ".dockerenv"):
         fs.remove_tree(root / name)
+
+
+def _link_snap(root: Path) -> None:
+    """Where snapd is, `/snap` leads below /var; it could not make directories in the root."""
+    snap = root / "snap"
+    if not (root / DPKG / "info/snapd.list").exists() or snap.is_symlink():
+        return
+    if snap.is_dir():
+        snap.rmdir()
+    os.symlink("var/lib/snapd/snap", snap)
 
 
 def check(root: Path) -> None:

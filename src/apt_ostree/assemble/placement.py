@@ -28,6 +28,8 @@ STATE = {
     "mnt": "var/mnt",
     "media": "run/media",
 }
+# snapd ships /snap, where it makes directories at run time: a link in the root (layout.finish).
+SNAP = "var/lib/snapd/snap"
 # Directories that the kernel or the boot fills: what a package has below is not content.
 VIRTUAL = frozenset({"dev", "proc", "sys"})
 _KERNEL = re.compile(r"boot/(?P<file>vmlinuz|vmlinux|config|System\.map)-(?P<release>[^/]+)")
@@ -91,6 +93,8 @@ def place(path: str, kind: Kind, policy: Policy, *, package: str) -> Place:
         found = _below_opt(path, rest, policy)
     elif top in ("run", "tmp"):
         found = Place(state=path) if top == "run" and rest and kind is not Kind.FILE else NOWHERE
+    elif top == "snap" and directory:
+        found = Place(state=SNAP + path[len(top) :])
     elif top in STATE and directory:
         found = Place(state=STATE[top] + path[len(top) :]) if rest else NOWHERE
     elif top in VIRTUAL and directory:
