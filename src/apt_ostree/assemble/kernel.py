@@ -6,8 +6,10 @@ exactly one.  Debian's packages ship `/boot/vmlinuz-KVER`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
 from pathlib import Path
 
 from apt_ostree.assemble.layout import DPKG
@@ -92,6 +94,22 @@ def only_version(root: Path) -> str | None:
             "'apt-ostree override remove'",
         )
     return found[0] if found else None
+
+
+def copy_to_ostree_boot(root: Path, version: str) -> None:
+    """Put kernel and initramfs where libostree looked before 2018 as well (`boot-location: new`).
+
+    The suffix is the checksum of both together (ostree-sysroot-deploy.c, "usr/lib/ostree-boot").
+    """
+    modules, boot = root / MODULES / version, root / "usr/lib/ostree-boot"
+    images = {"vmlinuz": f"vmlinuz-{version}", "initramfs.img": f"initramfs-{version}.img"}
+    present = {name: target for name, target in images.items() if (modules / name).is_file()}
+    digest = hashlib.sha256()
+    for name in present:
+        digest.update((modules / name).read_bytes())
+    boot.mkdir(exist_ok=True)
+    for name, target in present.items():
+        shutil.copy(modules / name, boot / f"{target}-{digest.hexdigest()}")
 
 
 def depmod(box: Sandbox, version: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from apt_ostree.apt import fetch
 from apt_ostree.apt.root import AptRoot
 from apt_ostree.apt.solve import CachedDeb
+from apt_ostree.apt.sources import Source
 from apt_ostree.assemble import install, lay, layout, var, workspace
 from apt_ostree.assemble.entry import Entry
 from apt_ostree.assemble.importer import Want
@@ -27,6 +28,8 @@ from apt_ostree.model.progress import Progress, Timings
 from apt_ostree.ostree.repo import Repo
 from apt_ostree.sandbox.bwrap import Sandbox, target_root
 from apt_ostree.treefile.schema import Treefile
+
+EPOCH_FILE = "usr/share/apt-ostree/source-date-epoch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,20 @@ class Assembly:
 def epoch(entries: Mapping[str, Entry]) -> int:
     """The time that scripts are told: of the newest file of any package, UNIX seconds."""
     return max((e.commit.timestamp for e in entries.values()), default=0)
+
+
+def write_epoch(root: Path, epoch: int) -> None:
+    """Note the time in the tree: a later `compose postprocess` must use the same."""
+    path = root / EPOCH_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{epoch}\n")
+
+
+def read_epoch(root: Path) -> int | None:
+    """What `write_epoch` wrote; None in a root that was made by other means."""
+    path = root / EPOCH_FILE
+    text = path.read_text().strip() if path.is_file() and not path.is_symlink() else ""
+    return int(text) if text.isdecimal() else None
 
 
 def cached(repo: Repo, treefile: Treefile) -> tuple[CachedDeb, ...]:
@@ -134,10 +151,12 @@ def assembled(
     cache: PackageCache,
     *,
     epoch: int,
+    sources: Sequence[Source],
     progress: Progress,
     timings: Timings,
 ) -> Iterator[Assembly]:
-    """Install the plan into an empty tree.  `epoch` is SOURCE_DATE_EPOCH of all scripts.
+    """Install the plan into an empty tree.  `epoch` is SOURCE_DATE_EPOCH of all scripts,
+    `sources` are the apt sources that the tree will have.
 
     Needs a private mount namespace (`system.mount.enter_private_namespace`).
     """
@@ -162,6 +181,8 @@ def assembled(
             box = mounts.enter_context(target_root(root, source_date_epoch=epoch))
             job = install.Job(plan, entries, choice, cache, archives, debconf=treefile.debconf)
             install.run(root, job, box=box, progress=progress, timings=timings)
+            content.write_apt_sources(root, sources)
+            write_epoch(root, epoch)
             yield Assembly(space, skeleton, root, box, choice, mounts.close)
 
 

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from apt_ostree.apt import dpkgdb
-from apt_ostree.assemble import kernel, layout, record
-from apt_ostree.compose import treefiles
-from apt_ostree.errors import AptOstreeError
+from apt_ostree.assemble import accounts, kernel, layout, record
+from apt_ostree.compose import numbers, treefiles
+from apt_ostree.errors import AptOstreeError, TreefileError
+from apt_ostree.insight import diff
 from apt_ostree.model.compose import CommitRequest, Composed
 from apt_ostree.model.package import Package
 from apt_ostree.model.plan import SourceInfo
 from apt_ostree.model.progress import Progress, Timings, task
 from apt_ostree.ostree import pull, sign
 from apt_ostree.ostree.glib import Gio, Metadata, Value
-from apt_ostree.ostree.repo import Repo
+from apt_ostree.ostree.repo import Repo, Transaction
 from apt_ostree.ostree.tree import Tree
 from apt_ostree.system import failpoint, fs
 from apt_ostree.treefile.schema import Treefile
-
-CONTENT_ONLY = ("repo-metadata", "advisories-metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def metadata(draft: Draft) -> Metadata:
     out: dict[str, Value] = dict(record.user_metadata(treefile.add_commit_metadata))
     out["aptostree.rpmdb.pkglist"] = record.pkglist(draft.packages)
     if treefile.repo_metadata == "inline":
-        out["aptostree.rpmmd-repos"] = record.sources(draft.sources)
+        out |= about_sources(draft)
     if treefile.initramfs_args:
         out["aptostree.initramfs-args"] = ("as", list(treefile.initramfs_args))
     if treefile.container_cmd:
@@ -70,6 +69,33 @@ def metadata(draft: Draft) -> Metadata:
         out |= record.user_metadata(json.loads(path.read_bytes()))
     out |= record.user_metadata(dict(draft.request.metadata))
     return out
+
+
+def about_sources(draft: Draft) -> Metadata:
+    return {"aptostree.rpmmd-repos": record.sources(draft.sources)}
+
+
+def counted(draft: Draft, written: Transaction) -> Draft:
+    """The draft with the contract's statistics of a finished transaction."""
+    return replace(draft, statistics={
+        "Metadata Total": written.metadata_total,
+        "Metadata Written": written.metadata_written,
+        "Content Total": written.content_total,
+        "Content Written": written.content_written,
+        "Content Cache Hits": written.cache_hits,
+        "Content Bytes Written": written.content_bytes_written,
+    })  # fmt: skip
+
+
+def check_target(treefile: Treefile, request: CommitRequest) -> Repo:
+    """The repository to commit to; raises when the commit could have no name."""
+    if treefile.ref is None and request.write_commitid_to is None:
+        raise TreefileError(
+            "the treefile has no 'ref'",
+            where=treefile.source,
+            hint="or give --write-commitid-to=FILE",
+        )
+    return Repo.open(request.repo)
 
 
 def parent_of(request: CommitRequest, treefile: Treefile, repo: Repo) -> str | None:
@@ -98,6 +124,8 @@ def publish(
         target = Repo.open(request.repo)
         if target.path.resolve() != built_in.path.resolve():
             pull.local(target, built_in.path, checksum, progress=progress, is_own=True)
+        if treefile.repo_metadata == "detached":
+            target.set_detached_metadata(checksum, about_sources(draft))
         if treefile.gpg_key is not None:
             with task(progress, f"Signing with key {treefile.gpg_key}"):
                 sign.gpg(target, checksum, treefile.gpg_key)
@@ -130,17 +158,43 @@ def compose_json(repo: Repo, checksum: str, draft: Draft) -> dict[str, Any]:
         "ostree-commit": checksum,
         "ostree-content-checksum": commit.content_checksum,
         "ostree-version": commit.version,
-        "ostree-timestamp": datetime.fromtimestamp(commit.timestamp, UTC).isoformat(),
+        "ostree-timestamp": f"{datetime.fromtimestamp(commit.timestamp, UTC):%Y-%m-%dT%H:%M:%SZ}",
         "rpm-ostree-inputhash": draft.inputhash,
+        "pkgdiff": _changes(repo, commit.parent, checksum),
     }
     return {key: value for key, value in out.items() if value is not None}
+
+
+def _changes(repo: Repo, parent: str | None, checksum: str) -> list[list[Any]] | None:
+    """Packages that differ from the parent's; None without a parent that lists them."""
+    if parent is None or not repo.has_commit(parent):
+        return None
+    try:
+        return diff.packages(repo.path, parent, checksum).as_list()
+    except AptOstreeError:
+        return None
 
 
 def run(treefile: Path, root: Path, request: CommitRequest, progress: Progress) -> Composed:
     """`compose commit`: a plain, finished root directory becomes a commit."""
     loaded = treefiles.load(treefile, progress)
-    if loaded.ref is None and request.write_commitid_to is None:
-        raise AptOstreeError("the treefile has no 'ref'", hint="or give --write-commitid-to=FILE")
+    repo = check_target(loaded, request)
+    _check_root(root)
+    timings = Timings()
+    packages, version = describe(root)
+    number = treefiles.version(loaded, repo, None, given=treefiles.given_version(request))
+    draft = Draft(loaded, request, treefiles.timestamp(), number, packages, version)
+    parent = parent_of(request, loaded, repo)
+    previous = None if parent is None else numbers.of_commit(repo, parent)
+    numbers.check(loaded, accounts.load(root / accounts.ETC), previous=previous, progress=progress)
+    with timings.phase("commit"), repo.transaction() as written, task(progress, "Committing"):
+        tree = Tree(repo)
+        tree.add_directory(root, consume=False)
+        checksum = write(repo, tree.write(), draft, parent=parent)
+    return publish(repo, checksum, counted(draft, written), progress=progress, timings=timings)
+
+
+def _check_root(root: Path) -> None:
     if not (root / "usr").is_dir():
         raise AptOstreeError("Missing /usr", hint=f"is {root} a root file system?")
     if (root / "etc").is_dir() and (root / "usr/etc").is_dir():
@@ -149,16 +203,9 @@ def run(treefile: Path, root: Path, request: CommitRequest, progress: Progress) 
         raise AptOstreeError(
             "Missing usr/etc in rootfs", hint="run 'apt-ostree compose postprocess' first"
         )
-    timings = Timings()
-    repo = Repo.open(request.repo)
-    packages, version = describe(root)
-    draft = Draft(
-        loaded, request, treefiles.timestamp(), treefiles.version(loaded, request, repo, None),
-        packages, version,
-    )  # fmt: skip
-    parent = parent_of(request, loaded, repo)
-    with timings.phase("commit"), repo.transaction():
-        tree = Tree(repo)
-        tree.add_directory(root, consume=False)
-        checksum = write(repo, tree.write(), draft, parent=parent)
-    return publish(repo, checksum, draft, progress=progress, timings=timings)
+    for name in layout.EMPTY:
+        folder = root / name
+        if folder.is_dir() and any(folder.iterdir()):
+            raise AptOstreeError(
+                f"/{name} is not empty", hint="run 'apt-ostree compose postprocess' first"
+            )

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from apt_ostree.apt import dpkgdb
+from apt_ostree.apt.sources import Source
 from apt_ostree.assemble.layout import DPKG
 from apt_ostree.errors import AptOstreeError, TreefileError
 from apt_ostree.model.progress import Progress
@@ -24,6 +25,7 @@ from apt_ostree.treefile.schema import Treefile
 from apt_ostree.treefile.values import AddFile
 
 _UNIT_FOLDERS = ("usr/etc/systemd/system", "usr/lib/systemd/system")
+BASE_SOURCES = "usr/etc/apt/sources.list.d/base.sources"
 _DESTINATIONS = ("usr/", "etc/", "bin/", "sbin/", "lib/", "lib64/")
 
 
@@ -179,26 +181,39 @@ def set_version(root: Path, treefile: Treefile, version: str | None, progress: P
     path.write_text("\n".join(lines) + "\n")
 
 
-def write_apt_sources(root: Path, text: str) -> bool:
-    """Give a tree the sources that it was made from, unless a package or file brought some.
+def write_apt_sources(root: Path, sources: Iterable[Source]) -> None:
+    """Give a tree the sources that it was made from, unless a package brought some.
 
-    Without sources nothing could be layered on it.  True when the file was written.
+    Without sources nothing could be layered on it.
     """
+    if _source_files(root):
+        return
+    text = "\n".join(s.stanza() for s in sources)
+    path = root / BASE_SOURCES
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.chmod(path, 0o644)
+
+
+def settle_apt_sources(root: Path) -> None:
+    """Take those sources away again when files or scripts of the treefile brought others."""
+    if len(_source_files(root)) > 1:
+        (root / BASE_SOURCES).unlink(missing_ok=True)
+
+
+def _source_files(root: Path) -> list[Path]:
+    """Files below /etc/apt that name sources; a `sources.list` of comments does not count."""
     etc = root / "usr/etc/apt"
-    listed = etc / "sources.list"
-    parts = etc / "sources.list.d"
-    has_own = listed.exists() and any(
+    listed, parts = etc / "sources.list", etc / "sources.list.d"
+    found = []
+    if listed.is_file() and any(
         line.strip() and not line.lstrip().startswith("#")
-        for line in listed.read_text().splitlines()
-    )
-    if has_own or (
-        parts.is_dir() and any(p.suffix in (".list", ".sources") for p in parts.iterdir())
+        for line in listed.read_text(errors="replace").splitlines()
     ):
-        return False
-    parts.mkdir(parents=True, exist_ok=True)
-    (parts / "base.sources").write_text(text)
-    os.chmod(parts / "base.sources", 0o644)
-    return True
+        found.append(listed)
+    if parts.is_dir():
+        found += [p for p in parts.iterdir() if p.suffix in (".list", ".sources")]
+    return found
 
 
 def write_trim(root: Path, treefile: Treefile) -> None:

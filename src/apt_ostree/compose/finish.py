@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apt_ostree.apt import dpkgdb
-from apt_ostree.assemble import accounts, idcheck, ids, initramfs, kernel, layout, tidy
+from apt_ostree.assemble import guard, initramfs, kernel, layout, tidy
 from apt_ostree.assemble.accounts import Accounts
-from apt_ostree.compose import content
+from apt_ostree.compose import content, numbers
 from apt_ostree.errors import CommandError, MissingToolError, ScriptError, TreefileError
 from apt_ostree.model.progress import Progress, Timings, task
 from apt_ostree.ostree.repo import Repo
@@ -23,7 +23,7 @@ from apt_ostree.system import fs
 from apt_ostree.system.run import run
 from apt_ostree.treefile import files
 from apt_ostree.treefile.schema import Treefile
-from apt_ostree.treefile.values import AccountCheck, FileRef
+from apt_ostree.treefile.values import FileRef
 
 TREEFILE_COPY = "usr/share/apt-ostree/treefile.json"
 WORKDIR_VARIABLE = "APTOSTREE_WORKDIR"
@@ -33,14 +33,13 @@ WORKDIR_VARIABLE = "APTOSTREE_WORKDIR"
 class Context:
     """What the finish needs besides the tree.  `previous` are the accounts of the previous commit
     of the branch; `epoch` is SOURCE_DATE_EPOCH; `cache` keeps initramfs images (it must be in a
-    transaction), None builds one each time; `sources` is the deb822 text of the tree's sources."""
+    transaction), None builds one each time."""
 
     treefile: Treefile
     version: str | None
     previous: Accounts | None
     epoch: int
     cache: Repo | None
-    sources: str
     progress: Progress
     timings: Timings
 
@@ -57,9 +56,12 @@ def postprocess(root: Path, upper: Path, context: Context) -> None:
         kernel.describe_boot_files(root)
         _content(root, context)
         _scripts(root, context)
+        content.settle_apt_sources(root)
     with timings.phase("accounts"):
-        settled = _accounts(root, upper, context)
+        settled = settle_accounts(root, upper, context)
+        numbers.check(treefile, settled, previous=context.previous, progress=progress)
     with timings.phase("tidy"):
+        guard.write(root)
         tidy.tree(root, upper, accounts=settled, is_base=True)
         layout.finish(root)
     with timings.phase("initramfs"):
@@ -70,9 +72,15 @@ def postprocess(root: Path, upper: Path, context: Context) -> None:
     progress.message("Adding apt-ostree-0-integration.conf")
 
 
+def settle_accounts(root: Path, upper: Path, context: Context) -> Accounts:
+    return numbers.settle(
+        root, upper, context.treefile, previous=context.previous, day=context.epoch // 86400,
+        progress=context.progress,
+    )  # fmt: skip
+
+
 def _content(root: Path, context: Context) -> None:
     treefile, progress = context.treefile, context.progress
-    content.write_apt_sources(root, context.sources)
     content.remove_from_packages(root, treefile, progress)
     content.remove_files(root, treefile.remove_files, progress)
     content.add_files(root, treefile.add_files, progress)
@@ -154,39 +162,6 @@ def _run_script(root: Path, script: _Script, context: Context) -> None:
         place.unlink()
 
 
-def _accounts(root: Path, upper: Path, context: Context) -> Accounts:
-    """Stable numbers, the checks of the treefile, and sysusers.d for machines."""
-    treefile = context.treefile
-    ledger = ids.Ledger()
-    if treefile.preserve_passwd and context.previous is not None:
-        ledger = ids.Ledger.of(context.previous)
-    settled = ids.settle(
-        root, upper, base=Accounts.parse({}), ledger=ledger, reserved=ids.Ledger(),
-        day=context.epoch // 86400,
-    )  # fmt: skip
-    for conflict in settled.conflicts:
-        context.progress.message(f"warning: {conflict}")
-    lines = (
-        *idcheck.check_users(
-            _rule(treefile.check_passwd), settled.accounts, previous=context.previous,
-            ignore_removed=treefile.ignore_removed_users,
-        ),
-        *idcheck.check_groups(
-            _rule(treefile.check_groups), settled.accounts, previous=context.previous,
-            ignore_removed=treefile.ignore_removed_groups,
-        ),
-    )  # fmt: skip
-    for line in lines:
-        context.progress.message(line)
-    accounts.write_sysusers(root, settled.accounts)
-    return settled.accounts
-
-
-def _rule(check: AccountCheck) -> idcheck.Rule:
-    text = b"" if check.file is None else _read(check.file)
-    return idcheck.Rule(idcheck.Against(check.type), dict(check.entries), text)
-
-
 def _boot(root: Path, context: Context) -> None:
     """Exactly one kernel, its module index, and one initramfs."""
     treefile = context.treefile
@@ -204,6 +179,8 @@ def _boot(root: Path, context: Context) -> None:
                 box=box,
                 repo=context.cache,
             )
+    if treefile.boot_location == "new":
+        kernel.copy_to_ostree_boot(root, version)
 
 
 def _versions(root: Path) -> dict[str, str]:

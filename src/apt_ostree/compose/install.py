@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from apt_ostree.compose import build, finish, layers, tree
+from apt_ostree.compose import build, finish, layers, tree, treefiles
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.model.compose import Composed, InstallRequest
 from apt_ostree.model.progress import Progress, Timings
+from apt_ostree.ostree.repo import Repo
 from apt_ostree.system import mount
 
 
@@ -21,29 +22,34 @@ def run(request: InstallRequest, dest: Path, progress: Progress, *, postprocess:
     target = dest / "rootfs"
     if target.exists():
         raise AptOstreeError(f"'{target}' exists", hint="name another directory, or remove it")
-    with tree.prepared(request, progress, timings) as work:
-        if request.dry_run:
-            return Composed(changed=True, plan=work.plan, timings=timings.seconds)
-        cache = build.package_cache(work.repo, work.treefile)
-        entries = build.import_packages(
-            work.plan, work.root, cache, archives=work.archives, progress=progress, timings=timings
-        )
-        tree.write_lockfile(request, work)
-        version = request.previous_version if postprocess else None
+    treefile = treefiles.load(request.treefile, progress)
+    repo = None if request.repo is None else Repo.open(request.repo)
+    previous = tree.Previous()
+    if repo is not None:
+        previous = tree.previous_of(request, treefile, repo, progress)
+    with tree.prepared(request, treefile, progress, timings) as work:
+        if (done := tree.undone(request, work, previous, progress, timings)) is not None:
+            return done
+        entries = tree.packages(request, work, progress, timings)
+        if entries is None:
+            return Composed(changed=False, plan=work.plan, timings=timings.seconds)
+        context = tree.context(
+            work, entries, version=treefiles.version(treefile, repo, request.previous_version),
+            previous=previous.accounts, progress=progress, timings=timings,
+        )  # fmt: skip
         with (
             work.repo.transaction(),
             build.assembled(
-                work.repo, work.treefile, work.plan, entries, cache,
-                epoch=build.epoch(entries), progress=progress, timings=timings,
+                work.repo, treefile, work.plan, entries, work.cache, epoch=context.epoch,
+                sources=work.root.sources or (), progress=progress, timings=timings,
             ) as made,
         ):  # fmt: skip
-            layers.unpack(made.root, work.treefile, request.layer_repo or request.repo, progress)
+            layers.unpack(made.root, treefile, request.layer_repo or request.repo, progress)
             if postprocess:
-                context = tree.context(
-                    work, entries, version=version, previous=None, progress=progress,
-                    timings=timings,
-                )  # fmt: skip
                 finish.postprocess(made.root, made.space.upper, context)
+            else:
+                finish.settle_accounts(made.root, made.space.upper, context)
             with timings.phase("copy"):
                 finish.copy_out(made.root, target, is_finished=postprocess)
+    tree.touch(request.touch_if_changed)
     return Composed(changed=True, plan=work.plan, root=target, timings=timings.seconds)

@@ -14,7 +14,7 @@ from apt_ostree.assemble.placement import Policy
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.model.plan import Plan
 from apt_ostree.model.progress import Progress
-from apt_ostree.treefile import inputs
+from apt_ostree.treefile import inputs as treefile_inputs
 from apt_ostree.treefile import sources as treefile_sources
 from apt_ostree.treefile.lock import Lockfile
 from apt_ostree.treefile.schema import Treefile
@@ -121,5 +121,9 @@ def make(
         ),
         progress,
     )
-    key = policy_of(treefile).key
-    return replace(plan, inputs=(("policy", key), ("treefile", inputs.digest(treefile))))
+    inputs = (
+        ("policy", policy_of(treefile).key),
+        ("sources", "".join(s.stanza() for s in root.sources or ())),  # they are in the tree
+        ("treefile", treefile_inputs.digest(treefile)),
+    )
+    return replace(plan, inputs=inputs)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
+from apt_ostree.assemble import var
 from apt_ostree.assemble.layout import DPKG
-from apt_ostree.compose import finish, treefiles
+from apt_ostree.compose import build, finish, treefiles
 from apt_ostree.compose.finish import Context
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.model.compose import Composed
 from apt_ostree.model.progress import Progress, Timings
-from apt_ostree.system import mount
+from apt_ostree.system import fs, mount
 from apt_ostree.treefile import include
 
 MARKER = "usr/lib/tmpfiles.d/apt-ostree-0-integration.conf"
@@ -36,11 +38,20 @@ def run(root: Path, treefile: Path | None, progress: Progress) -> Composed:
         if treefile is not None
         else include.load_text("{}", basearch=treefiles.host_arch())
     )
+    epoch = build.read_epoch(root)
     context = Context(
-        treefile=loaded, version=None, previous=None, epoch=treefiles.timestamp(), cache=None,
-        sources="", progress=progress, timings=timings,
+        treefile=loaded, version=None, previous=None,
+        epoch=treefiles.timestamp() if epoch is None else epoch,
+        cache=None, progress=progress, timings=timings,
     )  # fmt: skip
-    finish.postprocess(root, root, context)
+    with ExitStack() as mounts:
+        for inside, shown in var.BINDS:  # as scripts find them in `compose tree`
+            (root / inside).mkdir(parents=True, exist_ok=True)
+            (root / shown).mkdir(parents=True, exist_ok=True)
+            mounts.enter_context(mount.bind(root / inside, root / shown))
+        finish.postprocess(root, root, context)
+    for entry in (root / "var").iterdir():
+        fs.remove_tree(entry)
     return Composed(changed=True, root=root, timings=timings.seconds)
 
 

@@ -11,22 +11,22 @@ from pathlib import Path
 from apt_ostree.apt import refresh
 from apt_ostree.apt.root import AptRoot
 from apt_ostree.assemble import lay, workspace
-from apt_ostree.assemble.accounts import FILES, Accounts
+from apt_ostree.assemble.accounts import Accounts
 from apt_ostree.assemble.entry import Entry
 from apt_ostree.assemble.package_cache import PackageCache
-from apt_ostree.compose import build, commit, finish, layers, treefiles
+from apt_ostree.compose import build, commit, finish, layers, numbers, treefiles
 from apt_ostree.compose import plan as plans
 from apt_ostree.compose.build import Assembly
 from apt_ostree.compose.commit import Draft
 from apt_ostree.compose.finish import Context
-from apt_ostree.errors import AptOstreeError
 from apt_ostree.model.compose import CommitRequest, Composed, InstallRequest
 from apt_ostree.model.plan import Plan
-from apt_ostree.model.progress import Progress, Timings, task
+from apt_ostree.model.progress import PlanWatcher, Progress, Timings, task
 from apt_ostree.ostree.repo import Repo
 from apt_ostree.ostree.tree import Tree
 from apt_ostree.system import fs, lock, mount
 from apt_ostree.treefile import lock as lockfiles
+from apt_ostree.treefile.lock import Lockfile
 from apt_ostree.treefile.schema import Treefile
 
 DEFAULT_CACHE = Path("/var/cache/apt-ostree/compose")
@@ -44,6 +44,10 @@ class Prepared:
     archives: Path
 
     @property
+    def cache(self) -> PackageCache:
+        return build.package_cache(self.repo, self.treefile)
+
+    @property
     def inputhash(self) -> str:
         return self.plan.digest
 
@@ -58,18 +62,15 @@ class Previous:
 
 
 @contextmanager
-def prepared(request: InstallRequest, progress: Progress, timings: Timings) -> Iterator[Prepared]:
+def prepared(
+    request: InstallRequest, treefile: Treefile, progress: Progress, timings: Timings
+) -> Iterator[Prepared]:
     """Plan a compose; the cache is locked for the time of the block."""
-    treefile = treefiles.load(request.treefile, progress)
     cachedir = request.cachedir or DEFAULT_CACHE
+    lockfile = _locked(request, progress)
     with lock.exclusive(cachedir / "lock", what=f"the compose cache {cachedir}"):
         origin = plans.Origin(cachedir, request.source_root or Path("/"), request.proxy)
         root = plans.apt_root(treefile, origin)
-        lockfile = lockfiles.load(request.lockfiles) if request.lockfiles else None
-        if lockfile is not None:
-            progress.message("Loaded lockfiles:")
-            for path in request.lockfiles:
-                progress.message(f"  {path}")
         with timings.phase("refresh"):
             if not request.cache_only:
                 refresh.refresh(root, progress)
@@ -83,56 +84,88 @@ def prepared(request: InstallRequest, progress: Progress, timings: Timings) -> I
             layer_digest = layers.digest(treefile, request.layer_repo or request.repo)
         if layer_digest:
             plan = replace(plan, inputs=(*plan.inputs, ("layers", layer_digest)))
+        if isinstance(progress, PlanWatcher):
+            progress.plan_ready(plan)
+        write_lockfile(request, plan)
         yield Prepared(treefile, root, plan, repo, cachedir / "archives")
+
+
+def _locked(request: InstallRequest, progress: Progress) -> Lockfile | None:
+    if not request.lockfiles:
+        return None
+    found = lockfiles.load(request.lockfiles)
+    progress.message("Loaded lockfiles:")
+    for path in request.lockfiles:
+        progress.message(f"  {path}")
+    return found
 
 
 def run(request: InstallRequest, to: CommitRequest, progress: Progress) -> Composed:
     """Compose a tree and commit it; `changed` is False when there was nothing to do."""
     mount.enter_private_namespace()
     timings = Timings()
-    target = Repo.open(to.repo)
-    with prepared(request, progress, timings) as work:
-        treefile = work.treefile
-        if treefile.ref is None and to.write_commitid_to is None:
-            raise AptOstreeError(
-                "the treefile has no 'ref'", hint="or give --write-commitid-to=FILE"
-            )
-        previous = _previous(request, treefile, target, progress)
-        progress.message(f"Input state hash: {work.inputhash}")
-        changed = request.force_nocache or work.inputhash != previous.inputhash
-        if not changed:
-            progress.message(
-                "No apparent changes since previous commit."
-                if request.dry_run
-                else "No apparent changes since previous commit; use --force-nocache to override"
-            )
-        if request.dry_run or not changed:
-            if request.dry_run and changed:
-                _touch(request.touch_if_changed)
-            return Composed(changed=changed, plan=work.plan, timings=timings.seconds)
-        cache = build.package_cache(work.repo, treefile)
-        if request.download_only_debs:
-            build.download(work.plan, work.root, cache, work.archives, progress, timings)
-            return Composed(changed=False, plan=work.plan, timings=timings.seconds)
-        entries = build.import_packages(
-            work.plan, work.root, cache, archives=work.archives, progress=progress, timings=timings
-        )
-        write_lockfile(request, work)
-        if request.download_only:
+    treefile = treefiles.load(request.treefile, progress)
+    target = commit.check_target(treefile, to)
+    parent = commit.parent_of(to, treefile, target)
+    previous = previous_of(request, treefile, target, progress)
+    with prepared(request, treefile, progress, timings) as work:
+        if (done := undone(request, work, previous, progress, timings)) is not None:
+            return done
+        entries = packages(request, work, progress, timings)
+        if entries is None:
             return Composed(changed=False, plan=work.plan, timings=timings.seconds)
         draft = Draft(
             treefile, to, treefiles.timestamp(),
-            treefiles.version(treefile, to, target, request.previous_version),
+            treefiles.version(treefile, target, request.previous_version,
+                              given=treefiles.given_version(to)),
             inputhash=work.inputhash, sources=work.plan.sources,
         )  # fmt: skip
-        with work.repo.transaction():
+        with work.repo.transaction() as written:
             checksum, draft = _build(
-                work, entries, cache, draft, previous.accounts, target=target,
+                work, entries, draft, previous.accounts, parent=parent,
                 layer_repo=request.layer_repo or request.repo, progress=progress, timings=timings,
             )  # fmt: skip
+        draft = commit.counted(draft, written)
         made = commit.publish(work.repo, checksum, draft, progress=progress, timings=timings)
-        _touch(request.touch_if_changed)
+        touch(request.touch_if_changed)
         return replace(made, plan=work.plan)
+
+
+def undone(
+    request: InstallRequest,
+    work: Prepared,
+    previous: Previous,
+    progress: Progress,
+    timings: Timings,
+) -> Composed | None:
+    """The result when nothing is to be built: no change, or a dry run; else None."""
+    progress.message(f"Input state hash: {work.inputhash}")
+    changed = request.force_nocache or work.inputhash != previous.inputhash
+    if not changed:
+        progress.message(
+            "No apparent changes since previous commit."
+            if request.dry_run
+            else "No apparent changes since previous commit; use --force-nocache to override"
+        )
+    if not request.dry_run and changed:
+        return None
+    if request.dry_run and changed:
+        touch(request.touch_if_changed)
+    return Composed(changed=changed, plan=work.plan, timings=timings.seconds)
+
+
+def packages(
+    request: InstallRequest, work: Prepared, progress: Progress, timings: Timings
+) -> dict[str, Entry] | None:
+    """Download and import the packages; None when the request ends with that."""
+    if request.download_only_debs:
+        build.download(work.plan, work.root, work.cache, work.archives, progress, timings)
+        return None
+    entries = build.import_packages(
+        work.plan, work.root, work.cache, archives=work.archives, progress=progress,
+        timings=timings,
+    )  # fmt: skip
+    return None if request.download_only else entries
 
 
 def context(
@@ -149,10 +182,8 @@ def context(
         treefile=work.treefile,
         version=version,
         previous=previous,
-        # Scripts see a time that is the same for every compose of these packages.
         epoch=build.epoch(entries),
         cache=work.repo,
-        sources="\n".join(s.stanza() for s in work.root.sources or ()),
         progress=progress,
         timings=timings,
     )
@@ -161,11 +192,10 @@ def context(
 def _build(
     work: Prepared,
     entries: Mapping[str, Entry],
-    cache: PackageCache,
     draft: Draft,
     accounts: Accounts | None,
     *,
-    target: Repo,
+    parent: str | None,
     layer_repo: Path | None,
     progress: Progress,
     timings: Timings,
@@ -175,8 +205,8 @@ def _build(
         work, entries, version=draft.version, previous=accounts, progress=progress, timings=timings
     )
     with build.assembled(
-        work.repo, work.treefile, work.plan, entries, cache,
-        epoch=finishing.epoch, progress=progress, timings=timings,
+        work.repo, work.treefile, work.plan, entries, work.cache,
+        epoch=finishing.epoch, sources=work.root.sources or (), progress=progress, timings=timings,
     ) as made:  # fmt: skip
         layers.unpack(made.root, work.treefile, layer_repo, progress)
         finish.postprocess(made.root, made.space.upper, finishing)
@@ -186,7 +216,6 @@ def _build(
             tree = _tree(work.repo, made)
             draft = replace(draft, packages=packages, kernel=kernel)
             # The parent is only named: its objects need not be in the cache's repository.
-            parent = commit.parent_of(draft.request, work.treefile, target)
             checksum = commit.write(work.repo, tree.write(), draft, parent=parent)
     return checksum, draft
 
@@ -208,7 +237,7 @@ def _tree(repo: Repo, made: Assembly) -> Tree:
     return tree
 
 
-def _previous(
+def previous_of(
     request: InstallRequest, treefile: Treefile, repo: Repo, progress: Progress
 ) -> Previous:
     rev = request.previous_commit or treefile.ref
@@ -220,23 +249,22 @@ def _previous(
     inputhash = request.previous_inputhash or repo.commit(checksum).get("aptostree.inputhash")
     if inputhash is None:
         progress.message("Previous commit found, but without aptostree.inputhash metadata key")
-    found = {name: repo.read_file(checksum, f"usr/etc/{name}") for name in FILES}
-    accounts = Accounts.parse({n: data for n, data in found.items() if data is not None})
-    return Previous(checksum, inputhash, accounts)
+    return Previous(checksum, inputhash, numbers.of_commit(repo, checksum))
 
 
-def _touch(path: Path | None) -> None:
+def touch(path: Path | None) -> None:
     if path is not None:
         path.touch()
         os.utime(path)
 
 
-def write_lockfile(request: InstallRequest, work: Prepared) -> None:
+def write_lockfile(request: InstallRequest, plan: Plan) -> None:
+    """What was resolved, also when nothing changed and in a dry run: the file was asked for."""
     if request.write_lockfile_to is None:
         return
     lockfiles.dump(
-        [(s.package, s.archive.sha256) for s in work.plan.steps if s.archive is not None],
+        [(s.package, s.archive.sha256) for s in plan.steps if s.archive is not None],
         request.write_lockfile_to,
         generated=treefiles.now(),
-        repos={s.id: treefiles.at(s.generated) for s in work.plan.sources},
+        repos={s.id: treefiles.at(s.generated) for s in plan.sources},
     )

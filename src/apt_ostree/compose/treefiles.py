@@ -51,25 +51,30 @@ def timestamp() -> int:
 
 
 def version(
-    treefile: Treefile, request: CommitRequest, repo: Repo, previous: str | None
+    treefile: Treefile, repo: Repo | None, previous: str | None, *, given: str | None = None
 ) -> str | None:
     """The version of the new commit: given, counted up, or none.
 
-    `previous` is the version to count from (`--previous-version`); without it the branch's tip's.
+    `previous` is the version to count from (`--previous-version`); without it that of the branch's
+    tip in `repo`.
     """
-    given = dict(request.metadata).get("version")
-    if isinstance(given, str):
+    if given is not None:
         return given
     prefix = treefile.automatic_version_prefix
     if prefix is None:
         return None
-    if previous is None and treefile.ref is not None:
+    if previous is None and treefile.ref is not None and repo is not None:
         tip = repo.lookup(treefile.ref)
         previous = None if tip is None else repo.commit(tip).version
-    now = datetime.fromtimestamp(timestamp(), UTC)
     return versions.next_version(
-        prefix, previous=previous, now=now, suffix=treefile.automatic_version_suffix
+        prefix, previous=previous, now=now(), suffix=treefile.automatic_version_suffix
     )
+
+
+def given_version(request: CommitRequest) -> str | None:
+    """`version` of `--add-metadata-string`, which wins over counting."""
+    value = dict(request.metadata).get("version")
+    return value if isinstance(value, str) else None
 
 
 def now() -> datetime:

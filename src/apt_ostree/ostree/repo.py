@@ -46,6 +46,22 @@ class Commit:
         return str(self.variant.get_child_value(3).get_string())
 
 
+@dataclass(slots=True)
+class Transaction:
+    """What a transaction wrote, once its block has ended (`OstreeRepoTransactionStats`).
+
+    Objects count as written when the repository did not have them; `cache_hits` are files whose
+    content was known by their inode.
+    """
+
+    metadata_total: int = 0
+    metadata_written: int = 0
+    content_total: int = 0
+    content_written: int = 0
+    cache_hits: int = 0
+    content_bytes_written: int = 0
+
+
 class Repo:
     """One open repository.  Not safe for use from several threads at once."""
 
@@ -130,6 +146,11 @@ class Repo:
             _, variant = self.handle.read_commit_detached_metadata(checksum, None)
         return dict(unpack(variant) or {})
 
+    def set_detached_metadata(self, checksum: str, metadata: Metadata) -> None:
+        """Replace what stands beside a commit, signatures included: so sign afterwards."""
+        with translate(f"writing metadata of {checksum}"):
+            self.handle.write_commit_detached_metadata(checksum, pack(metadata), None)
+
     # -- files in commits
 
     def root(self, rev: str) -> Gio.File:
@@ -176,19 +197,26 @@ class Repo:
     # -- changes
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[Transaction]:
         """Objects and refs of the block appear together or not at all.
 
         `ostree_repo_prepare_transaction` … `commit_transaction`; nesting is not possible.
         """
+        done = Transaction()
         with translate("starting a repository transaction"):
             self.handle.prepare_transaction(None)
         self._in_transaction = True
         try:
-            yield
+            yield done
             failpoint.reach("repo.before-commit-transaction")
             with translate("writing to the repository"):
-                self.handle.commit_transaction(None)
+                _, stats = self.handle.commit_transaction(None)
+            done.metadata_total = stats.metadata_objects_total
+            done.metadata_written = stats.metadata_objects_written
+            done.content_total = stats.content_objects_total
+            done.content_written = stats.content_objects_written
+            done.cache_hits = stats.devino_cache_hits
+            done.content_bytes_written = stats.content_bytes_written
             failpoint.reach("repo.after-commit-transaction")
         except BaseException:
             with translate("aborting a repository transaction"):
