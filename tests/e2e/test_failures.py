@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,21 @@ SLOW_SCRIPT = "#!/bin/sh\nset -e\necho working\n: >/usr/share/was-here\n"
 def named_points() -> set[str]:
     text = "".join(p.read_text() for p in (CHECKOUT / "src").rglob("*.py"))
     return set(re.findall(r'failpoint\.reach\("([^"]+)"\)', text))
+
+
+def wait_for(child: subprocess.Popen[str], command: str) -> None:
+    """Until a process with this command line (NUL between words) runs."""
+    for _ in range(600):
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if entry.read_text(errors="replace").startswith(command):
+                    return
+            except OSError:
+                continue
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=0.1)
+            raise AssertionError(f"ended too early: {child.communicate()}")
+    raise AssertionError(f"no process {command!r}")
 
 
 def snapshot(root: Path) -> dict[str, tuple[int, int, int]]:
@@ -107,11 +122,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(machine, tmp_path):
         [str(PROGRAM), "install", f"--sysroot={machine.path}", "hang"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert child.stdout is not None
-    for line in child.stdout:
-        if "postinst scripts" in line or "Unpacking" in line:
-            break
-    time.sleep(1.5)
+    wait_for(child, "sleep\x001000")
     child.send_signal(signal.SIGINT)
     _, said = child.communicate(timeout=60)
     assert child.returncode == 130
