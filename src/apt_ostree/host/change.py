@@ -258,13 +258,16 @@ def _is_new(
     if where.pending is None or change.initramfs_etc_force_sync:
         return True
     same_tree = _is_same_tree(where, origin, change) or (
-        where.pending.checksum == (_existing(where, plan) or plan.base)
+        where.pending.checksum == _known(where, origin, plan)
     )
     return not (same_tree and str(origin) == str(where.origin) and kargs == where.pending.kargs)
 
 
-def _existing(where: Target, plan: Plan) -> str | None:
-    """The commit of a deployment that was built from an equal plan."""
+def _known(where: Target, origin: Origin, plan: Plan) -> str | None:
+    """The commit that a plan comes to, where no build is needed to tell: the base itself when
+    nothing is done to it, or that of a deployment that was built from an equal plan."""
+    if not plan.steps and not origin.regenerate_initramfs:
+        return plan.base
     for deployment in where.sysroot.deployments:
         commit = where.repo.commit(deployment.checksum)
         if commit.get("aptostree.state-sha512") == plan.digest:
@@ -297,11 +300,9 @@ def _tree(
     """The commit to deploy: the base itself, one that exists already, or a new one."""
     if draft.is_same_tree:
         return where.current.checksum
-    if not draft.plan.steps and not draft.origin.regenerate_initramfs:
-        return draft.base
-    existing = _existing(where, draft.plan)
-    if existing is not None:
-        return existing
+    known = _known(where, draft.origin, draft.plan)
+    if known is not None:
+        return known
     with timings.phase("checkout"):
         lower = base.tree(where, draft.base)
     inputs = build.Inputs(
