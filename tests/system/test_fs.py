@@ -68,3 +68,16 @@ def test_temp_dir_is_private_and_goes(tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
         (path / "f").touch()
     assert os.listdir(tmp_path / "new") == []
+
+
+def test_abandoned_temp_dirs_go_and_used_ones_stay(tmp_path):
+    abandoned, fresh = tmp_path / "x-old", tmp_path / "x-new"
+    for path in (abandoned, fresh):
+        path.mkdir()
+    os.utime(abandoned, (0, 0))
+    with fs.temp_dir(tmp_path, "x-") as used:
+        os.utime(used, (0, 0))
+        with fs.temp_dir(tmp_path, "x-"):
+            assert used.is_dir()
+            assert fresh.is_dir()
+            assert not abandoned.exists()

@@ -77,12 +77,7 @@ def create(repo: Path) -> Iterator[Workspace]:
     parent = repo / "tmp"
     sweep(repo)
     with fs.temp_dir(parent, PREFIX) as directory:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield Workspace(directory)
-        finally:
-            os.close(fd)
+        yield Workspace(directory)
 
 
 def sweep(repo: Path) -> int:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from apt_ostree.system import failpoint
+
+ABANDONED_S = 3600
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -54,13 +58,39 @@ def remove_tree(path: Path) -> None:
 
 @contextmanager
 def temp_dir(parent: Path, prefix: str) -> Iterator[Path]:
-    """A private directory (0700) for the time of the block."""
+    """A private directory (0700) for the time of the block.
+
+    It is locked while it is used.  A process that is killed leaves its directory behind; the next
+    one to use the same prefix removes those that are old and unlocked.
+    """
     parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(parent, prefix)
     path = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield path
     finally:
         remove_tree(path)
+        os.close(fd)
+
+
+def _remove_abandoned(parent: Path, prefix: str) -> None:
+    """Old enough that its maker has had the time to lock it, and not locked: nobody's."""
+    for path in parent.glob(f"{prefix}*"):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            if time.time() - os.fstat(fd).st_mtime < ABANDONED_S:
+                continue
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_tree(path)
+        except OSError:
+            continue  # in use
+        finally:
+            os.close(fd)
 
 
 def free_bytes(path: Path) -> int:
