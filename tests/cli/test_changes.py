@@ -274,7 +274,7 @@ def test_check_without_an_update_is_77(run, asked):
     assert run("upgrade", "--check", SYSROOT) == (77, "No updates available.\n", "")
     assert asked[0][2:] == (
         Change(pull_base=True),
-        Options(dry_run=True, command_line=f"upgrade --check {SYSROOT}"),
+        Options(only_check=True, command_line=f"upgrade --check {SYSROOT}"),
     )
 
 

@@ -38,6 +38,8 @@ def _view(repo: Repo, root: Path, without: Collection[str]) -> Repo:
         (root / name).mkdir(parents=True)
     (root / "objects").symlink_to(repo.path / "objects")
     shutil.copyfile(repo.path / "config", root / "config")
+    for mark in (repo.path / "state").glob("*.commitpartial"):  # may lack content, and be kept
+        shutil.copyfile(mark, root / "state" / mark.name)
     for ref, checksum in repo.refs().items():
         if ref not in without:
             remote, colon, branch = ref.partition(":")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from apt_ostree.apt.root import AptRoot
 from apt_ostree.assemble import etc_overlay, workspace
@@ -35,6 +36,7 @@ from apt_ostree.host import (
     revision,
     space,
     target,
+    update,
 )
 from apt_ostree.host import kargs as kernel_arguments
 from apt_ostree.host import plan as plans
@@ -84,11 +86,21 @@ def run(
         try:
             outcome = _carry_out(where, change, options, files, progress, timings)
         except (AptOstreeError, KeyboardInterrupt) as err:
-            _record(where, options, error=err)
+            if not options.only_check:
+                _record(where, options, error=err)
             raise
         if outcome.deployment is not None:
             _record(where, options, outcome=outcome)
         return outcome
+
+
+def _forget_branch(where: Target, change: Change, now: Origin) -> None:
+    """After a rebase the old branch of a remote is left behind; one of our own is no copy."""
+    old = where.origin
+    if change.refspec is None or change.skip_purge or old.remote is None or old.branch is None:
+        return
+    if old.refspec != now.refspec and where.repo.lookup(str(old.refspec)) is not None:
+        where.repo.set_ref(old.branch, None, remote=old.remote)
 
 
 def _collect(where: Target, progress: Progress) -> None:
@@ -130,8 +142,11 @@ def _carry_out(
     with _decided(where, change, options, files, names, progress, timings) as draft:
         if isinstance(progress, PlanWatcher) and draft.plan.steps:
             progress.plan_ready(draft.plan)
-        if options.dry_run:
-            return Outcome(changed=draft.is_new, plan=draft.plan, timings=timings.seconds)
+        if options.dry_run or options.only_check:
+            notes = _news(where, draft) if options.only_check and draft.is_new else {}
+            return Outcome(
+                changed=draft.is_new, plan=draft.plan, timings=timings.seconds, notes=notes
+            )
         if not draft.is_new:
             progress.message(_nothing(change, draft.origin))
             return Outcome(changed=False, plan=draft.plan, timings=timings.seconds)
@@ -154,8 +169,15 @@ def _carry_out(
             overlay=_overlay(where, draft.origin, progress),
         )  # fmt: skip
     with timings.phase("cleanup"):
+        _forget_branch(where, change, draft.origin)
         _collect(where, progress)
     return Outcome(changed=True, plan=draft.plan, deployment=made.id, timings=timings.seconds)
+
+
+def _news(where: Target, draft: Draft) -> dict[str, Any]:
+    if where.pending is None:
+        return {}
+    return {"cached-update": update.describe(where, draft.origin, draft.base, draft.plan)}
 
 
 def _overlay(where: Target, origin: Origin, progress: Progress) -> bytes | None:
@@ -190,6 +212,8 @@ def _decided(
     """Everything that can be known before anything is written."""
     arch = machine.native_arch(where)
     origin = edit.edit(where.origin, change, options=options, local=names, arch=arch)
+    if change.refspec is not None and change.refspec.endswith(":"):
+        progress.message(f"Rebasing to {origin.refspec}")
     with timings.phase("pull"):
         origin, checksum = revision.resolve(where, origin, change, options, progress)
     root: AptRoot | None = None
@@ -276,6 +300,8 @@ def _known(where: Target, origin: Origin, plan: Plan) -> str | None:
 
 
 def _nothing(change: Change, origin: Origin) -> str:
+    if change.revision is not None:
+        return "No change."
     if change.pull_base:
         if origin.is_checksum:
             described = origin.custom_description
@@ -285,7 +311,7 @@ def _nothing(change: Change, origin: Origin) -> str:
                 else "Pinned to commit; no upgrade available"
             )
         return "No upgrade available."
-    return "No change." if change.revision is not None else "No changes."
+    return "No changes."
 
 
 def _tree(

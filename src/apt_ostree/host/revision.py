@@ -14,6 +14,11 @@ from apt_ostree.model.progress import Progress, task
 from apt_ostree.ostree import pull
 from apt_ostree.ostree.repo import Repo
 
+# What a plan on a base needs of it: packages, apt's configuration and keys, how it was laid out.
+CHECKED = (
+    "/usr/lib/sysimage/dpkg", "/usr/etc/apt", "/usr/share/keyrings", "/usr/share/apt-ostree",
+    "/usr/etc/apt-ostreed.conf",
+)  # fmt: skip
 _LOCAL_REPO = re.compile(r"(/[^:]*):(.*)\Z")
 
 
@@ -56,32 +61,68 @@ def resolve(
     if change.revision is not None:
         return _revision(target, origin, change, options, progress)
     if origin.is_checksum:
-        _require(target.repo, origin.refspec)
-        return origin, origin.refspec
-    tip = _tip(target, origin, options, progress)
-    _check_age(target, tip, change, options)
+        _require(target.repo, origin.refspec, options)
+        tip = origin.refspec
+    else:
+        tip = _tip(target, origin, options, progress)
+    _check_age(target, tip, options)
     return origin, tip
 
 
-def _require(repo: Repo, checksum: str) -> None:
+def _require(repo: Repo, checksum: str, options: Options) -> None:
     if not repo.has_commit(checksum):
         raise AptOstreeError(
             f"commit {checksum} is not in the repository",
             hint="pull it first: ostree pull REMOTE CHECKSUM",
         )
+    if repo.is_partial(checksum) and not (options.only_check or options.dry_run):
+        raise AptOstreeError(
+            f"commit {checksum} is known, but not downloaded",
+            hint="run it once without --cache-only, or with --download-only",
+        )
+
+
+def _is_offline(origin: Origin, options: Options) -> bool:
+    return origin.remote is None or options.cache_only or options.dry_run
 
 
 def _tip(target: Target, origin: Origin, options: Options, progress: Progress) -> str:
+    """The newest commit of the branch, here with what the change needs of it."""
+    if _is_offline(origin, options):
+        checksum = target.repo.resolve(str(origin.refspec))
+        _require(target.repo, checksum, options)
+        return checksum
+    return _pull(target, origin, options, progress)
+
+
+def _pull(
+    target: Target,
+    origin: Origin,
+    options: Options,
+    progress: Progress,
+    checksum: str | None = None,
+) -> str:
+    assert origin.remote is not None
     assert origin.branch is not None
-    if origin.remote is None or options.cache_only or options.dry_run:
-        return target.repo.resolve(str(origin.refspec))
-    return pull.remote(target.repo, origin.remote, origin.branch, progress=progress)
+    return pull.remote(
+        target.repo, origin.remote, origin.branch, progress=progress, checksum=checksum,
+        paths=CHECKED if options.only_check else (),
+    )  # fmt: skip
 
 
-def _check_age(target: Target, new: str, change: Change, options: Options) -> None:
-    """Upgrades do not go back in time unless allowed (`--allow-downgrade`)."""
-    allowed = options.allow_downgrade or change.refspec is not None or change.revision is not None
-    if target.pending is None or allowed:
+def _ancestry(target: Target, origin: Origin, options: Options) -> list[str]:
+    """The commits of the branch, newest first: all of them, of which only the objects are here."""
+    if not _is_offline(origin, options):
+        assert origin.remote is not None
+        assert origin.branch is not None
+        pull.commits_only(target.repo, origin.remote, origin.branch)
+    return pull.history(target.repo, target.repo.resolve(str(origin.refspec)))
+
+
+def _check_age(target: Target, new: str, options: Options) -> None:
+    """Upgrades do not go back in time unless allowed; `deploy` and `rebase` do unless told not
+    to."""
+    if target.pending is None or options.allow_downgrade:
         return
     repo, old = target.repo, target.base_checksum
     if old == new:
@@ -101,16 +142,17 @@ def _revision(
     assert change.revision is not None
     kind, text = parse_revision(change.revision)
     repo = target.repo
-    if kind == "checksum":
-        checksum = text
-        is_remote = origin.remote is not None and not options.cache_only
-        if is_remote and not repo.has_commit(checksum) and origin.remote and origin.branch:
-            pull.remote(repo, origin.remote, origin.branch, progress=progress, checksum=checksum)
-        _require(repo, checksum)
-        if not change.skip_branch_check and not origin.is_checksum:
-            _on_branch(target, origin, checksum, options, progress)
-    else:
+    if kind == "version":
         checksum = _version(target, origin, text, options, progress)
+    else:
+        checksum = text
+        if not change.skip_branch_check and not origin.is_checksum:
+            _check_branch(target, origin, checksum, options, progress)
+    is_here = repo.has_commit(checksum) and not repo.is_partial(checksum)
+    if not is_here and not _is_offline(origin, options):
+        _pull(target, origin, options, progress, checksum)
+    _require(repo, checksum, options)
+    _check_age(target, checksum, options)
     return replace(origin, override_commit=checksum), checksum
 
 
@@ -132,8 +174,7 @@ def _version(
     if origin.is_checksum:
         raise AptOstreeError("Cannot look up version while pinned to commit")
     with task(progress, f"Resolving version '{version}'"):
-        tip = _tip(target, origin, options, progress)
-        for checksum in pull.history(target.repo, tip):
+        for checksum in _ancestry(target, origin, options):
             if target.repo.commit(checksum).version == version:
                 return checksum
     where = "cached" if options.cache_only else "found"
@@ -143,12 +184,11 @@ def _version(
     )
 
 
-def _on_branch(
+def _check_branch(
     target: Target, origin: Origin, checksum: str, options: Options, progress: Progress
 ) -> None:
     with task(progress, f"Validating checksum '{checksum}'"):
-        tip = _tip(target, origin, options, progress)
-        if checksum not in pull.history(target.repo, tip):
+        if checksum not in _ancestry(target, origin, options):
             raise AptOstreeError(
                 f"Checksum {checksum} not found in {origin.refspec}",
                 hint="--skip-branch-check accepts a commit of another branch",

@@ -176,13 +176,14 @@ def _source(repo: Repo, origin: Origin, base: Commit) -> Mapping[str, Any]:
         return out
     out["origin"] = origin.refspec
     if origin.remote is not None:
-        out.update(_trust(repo, base.checksum, origin.remote))
+        out.update(trust(repo, base.checksum, origin.remote))
     if not origin.is_checksum:
         out.update(_pending(repo, origin.refspec, base))
     return out
 
 
-def _trust(repo: Repo, checksum: str, remote: str) -> Json:
+def trust(repo: Repo, checksum: str, remote: str) -> Json:
+    """Whether commits of `remote` must be signed, and how this one is."""
     try:
         is_verified = signature.is_required(repo, remote)
     except OstreeError as err:

@@ -75,6 +75,7 @@ class Options:
     """How a change is carried out (the options of interface.md that are not edits)."""
 
     dry_run: bool = False
+    only_check: bool = False  # fetch what tells of updates, but no content, and deploy nothing
     cache_only: bool = False
     download_only: bool = False
     allow_inactive: bool = False

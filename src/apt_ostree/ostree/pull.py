@@ -6,6 +6,7 @@ libostree before a ref moves; a commit that fails leaves only objects that pruni
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from apt_ostree.errors import OstreeError
@@ -26,8 +27,12 @@ def remote(
     progress: Progress,
     checksum: str | None = None,
     timestamp_from: str | None = None,
+    paths: Sequence[str] = (),
 ) -> str:
     """Pull `ref` (or one commit of it) from a remote; returns the commit's checksum.
+
+    With `paths` only what is there is fetched, and the commit stays partial (`Repo.is_partial`)
+    unless it is here already.
 
     `timestamp_from` is a commit that the new one may not be older than
     (`timestamp-check-from-rev`).  Raises TrustError, FetchError-like OstreeError.
@@ -40,6 +45,8 @@ def remote(
     }
     if checksum is not None:
         options["override-commit-ids"] = GLib.Variant("as", [checksum])
+    if paths:
+        options["subdirs"] = GLib.Variant("as", list(paths))
     if timestamp_from is not None:
         options["timestamp-check-from-rev"] = GLib.Variant("s", timestamp_from)
     with task(progress, f"Updating from: {name}:{ref}"), translate(f"While pulling {ref}"):
@@ -47,15 +54,17 @@ def remote(
     return repo.resolve(checksum or f"{name}:{ref}")
 
 
-def commit_only(repo: Repo, name: str, ref: str) -> str:
-    """Pull only the commit object at the tip of a remote's ref (its metadata, no content)."""
+def commits_only(repo: Repo, name: str, ref: str) -> None:
+    """Pull the commit objects of a remote's ref and of all that came before, without content."""
+    if not has_remote(repo, name):
+        raise OstreeError(f'Remote "{name}" not found', hint=f"ostree remote add {name} URL")
     options = {
         "refs": GLib.Variant("as", [ref]),
+        "depth": GLib.Variant("i", -1),
         "flags": GLib.Variant("i", int(OSTree.RepoPullFlags.COMMIT_ONLY)),
     }
     with translate(f"While pulling {ref}"):
         repo.handle.pull_with_options(name, GLib.Variant("a{sv}", options), None, None)
-    return repo.resolve(f"{name}:{ref}")
 
 
 def local(repo: Repo, source: Path, rev: str, *, progress: Progress, is_own: bool = False) -> str:

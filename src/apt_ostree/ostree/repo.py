@@ -129,6 +129,12 @@ class Repo:
             _, found = self.handle.has_object(OSTree.ObjectType.COMMIT, checksum, None)
         return bool(found)
 
+    def is_partial(self, checksum: str) -> bool:
+        """Whether content of the commit may be missing."""
+        with translate(f"reading {checksum}"):
+            _, _, state = self.handle.load_commit(checksum)
+        return bool(state & OSTree.RepoCommitState.PARTIAL)
+
     def commit(self, rev: str) -> Commit:
         checksum = self.resolve(rev)
         with translate(f"reading {rev}"):

@@ -76,7 +76,7 @@ def _preview(args: Args, session: Session, edit: Change) -> int:
     sysroot = session.sysroot(args)
     options = dataclasses.replace(
         common.options(args, session, allow_downgrade=not args.flag("disallow-downgrade")),
-        dry_run=True,
+        only_check=True,
     )
     stateroot = common.stateroot(args)
     with transaction.reporting(session, args) as progress:

@@ -66,7 +66,7 @@ def run(args: Args, session: Session) -> int:
 def _ask(args: Args, session: Session) -> int:
     """Look for an update by the very plan that an upgrade would carry out."""
     options = Options(
-        dry_run=True,
+        only_check=True,
         cache_only=args.flag("cache-only"),
         allow_downgrade=args.flag("allow-downgrade"),
         command_line=session.command_line,

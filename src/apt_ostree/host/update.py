@@ -1,0 +1,77 @@
+"""What an upgrade would bring, as the dictionary that `upgrade --check` and programs show.
+
+It describes the very plan that the upgrade would carry out; nothing is built for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from apt_ostree.host import status
+from apt_ostree.host.target import Target
+from apt_ostree.insight import diff, pkglist
+from apt_ostree.model.origin import Origin
+from apt_ostree.model.package import Package
+from apt_ostree.model.package_diff import DiffKind, PackageChange, PackageDiff
+from apt_ostree.model.plan import Action, Plan
+
+Json = dict[str, Any]
+_KEYS = {
+    DiffKind.UPGRADED: "upgraded",
+    DiffKind.DOWNGRADED: "downgraded",
+    DiffKind.REMOVED: "removed",
+    DiffKind.ADDED: "added",
+}
+_BASE, _LAYERED = 0, 1
+
+
+def describe(where: Target, origin: Origin, tip: str, plan: Plan) -> Json:
+    """The CachedUpdate dictionary of going from what boots next to `plan` on the base `tip`."""
+    repo = where.repo
+    has_new_commit = tip != where.base_checksum
+    out: Json = {
+        "osname": where.stateroot,
+        "checksum": tip,
+        "origin": origin.refspec,
+        "ref-has-new-commit": has_new_commit,
+        "update-sha256": where.current.checksum,
+    }
+    if has_new_commit:
+        commit = repo.commit(tip)
+        out["timestamp"] = commit.timestamp
+        if commit.version is not None:
+            out["version"] = commit.version
+        if origin.remote is not None:
+            out.update(status.trust(repo, tip, origin.remote))
+    base = pkglist.of_commit(repo, tip)
+    found = diff.between(pkglist.of_commit(repo, where.current.checksum), _after(base, plan))
+    if found:
+        old_base = pkglist.of_commit(repo, where.base_checksum)
+        out["rpm-diff"] = _as_json(found, {p.key for p in (*base, *old_base)})
+    return out
+
+
+def _after(base: Iterable[Package], plan: Plan) -> tuple[Package, ...]:
+    packages = {p.key: p for p in base}
+    for step in plan.steps:
+        if step.action is Action.REMOVE:
+            packages.pop(step.package.key, None)
+        else:
+            packages[step.package.key] = step.package
+    return tuple(packages.values())
+
+
+def _as_json(found: PackageDiff, in_base: set[str]) -> Json:
+    out: Json = {key: [] for key in _KEYS.values()}
+    for change in found.changes:
+        origin = _BASE if change.package.key in in_base else _LAYERED
+        out[_KEYS[change.kind]].append([origin, change.name, *_versions(change)])
+    return out
+
+
+def _versions(change: PackageChange) -> list[Any]:
+    """(old), (new) for a modified package, each version and architecture; else both unpacked."""
+    if change.old is not None and change.new is not None:
+        return [[p.evr, p.arch] for p in (change.old, change.new)]
+    return [change.package.evr, change.package.arch]
