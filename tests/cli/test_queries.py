@@ -130,7 +130,7 @@ def test_db_diff_usage(run, commits, words, message):
 @pytest.mark.parametrize(
     ("deployments", "message"),
     [
-        ([deployment(A)], "Not booted into any deployment"),
+        ([deployment(A)], "No pending or rollback deployment to diff against"),
         ([], "Not booted into any deployment"),
         ([deployment(A, booted=True)], "No pending or rollback deployment to diff against"),
     ],
@@ -227,7 +227,8 @@ def test_history(run, provide):
     limits = []
     entries = [{"deployment-create-timestamp": 1767225600, "boot-count": 0}] * 2
 
-    def found(sysroot, *, limit):
+    def found(sysroot, *, limit, has_failures):
+        assert has_failures
         limits.append(limit)
         return entries
 

@@ -148,8 +148,8 @@ def why(sysroot: Path, stateroot: str | None, target: str, *, deployment: str | 
 
 
 def history(sysroot: Path, *, limit: int | None) -> list[Json]:
-    """Entries newest first, in the form of `history --json`."""
-    found: list[Json] = _module("insight.history").entries(sysroot, limit=limit)
+    """Entries newest first, failures too, in the form of `history --json`."""
+    found: list[Json] = _module("insight.history").entries(sysroot, limit=limit, has_failures=True)
     return found
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from apt_ostree.cli import backend, common
 from apt_ostree.cli.command import Command, Target
@@ -149,9 +150,7 @@ def _sides(args: Args, repo: Path) -> tuple[tuple[str, str], tuple[str, str]]:
     commits: list[str] = [d[key] if key in d else d["checksum"] for d in found]
     booted = next((at for at, d in enumerate(found) if d["booted"]), None)
     if booted is None:
-        raise AptOstreeError(
-            "Not booted into any deployment", hint="name two commits: apt-ostree db diff FROM TO"
-        )
+        return _offline_sides(args, repo, found, commits)
     running = ("booted deployment", commits[booted])
     if args.rest:
         return running, (args.rest[0], resolved(repo, args.rest[0]))
@@ -161,6 +160,24 @@ def _sides(args: Args, repo: Path) -> tuple[tuple[str, str], tuple[str, str]]:
     for at in range(booted + 1, len(found)):
         if found[at]["osname"] == osname:
             return ("rollback deployment", commits[at]), running
+    raise AptOstreeError("No pending or rollback deployment to diff against")
+
+
+def _offline_sides(
+    args: Args, repo: Path, found: list[dict[str, Any]], commits: list[str]
+) -> tuple[tuple[str, str], tuple[str, str]]:
+    """On a sysroot that nothing runs from, what boots next is pending, and the one after it what
+    it was made from."""
+    if not found:
+        raise AptOstreeError(
+            "Not booted into any deployment", hint="name two commits: apt-ostree db diff FROM TO"
+        )
+    pending = ("pending deployment", commits[0])
+    if args.rest:
+        return pending, (args.rest[0], resolved(repo, args.rest[0]))
+    for at in range(1, len(found)):
+        if found[at]["osname"] == found[0]["osname"]:
+            return ("current deployment", commits[at]), pending
     raise AptOstreeError("No pending or rollback deployment to diff against")
 
 
