@@ -90,7 +90,8 @@ class SolveRequest:
     a glob or `task^`.  `essential` adds the Essential set (a compose from nothing).
     `lock_installed` forbids any change of an installed package that no override names.
     `override_replace_from` holds (`repo=ID` or `suite=NAME`, names).  `pins` are by `name` or
-    `name:arch`; with `strict` nothing that is not pinned may be installed.  `cached`, when not
+    `name:arch`; with `strict` nothing that is not pinned may be installed, and `locked_sources`
+    (ids or file stems) serve pinned versions only.  `cached`, when not
     None, limits the solve to these packages.  `force` lets overrides remove Essential packages.
     `base` is copied into the plan.  `asked` is the command that this serves, on a host.
     """
@@ -106,6 +107,7 @@ class SolveRequest:
     repo_packages: tuple[tuple[str, tuple[str, ...]], ...] = ()
     pins: Mapping[str, Pin] = field(default_factory=dict)
     strict: bool = False
+    locked_sources: tuple[str, ...] = ()
     allow_inactive: bool = True
     force: bool = False
     cached: tuple[CachedDeb, ...] | None = None
@@ -125,6 +127,7 @@ class SolveRequest:
             "repo_packages": self.repo_packages,
             "pins": {k: [p.version, p.sha256] for k, p in self.pins.items()},
             "strict": self.strict,
+            "locked_sources": self.locked_sources,
             "allow_inactive": self.allow_inactive,
             "force": self.force,
             "cached": None if self.cached is None else [asdict(c) for c in self.cached],
@@ -149,6 +152,7 @@ class SolveRequest:
             repo_packages=pairs(raw["repo_packages"]),
             pins={k: Pin(version, sha256) for k, (version, sha256) in raw["pins"].items()},
             strict=raw["strict"],
+            locked_sources=tuple(raw["locked_sources"]),
             allow_inactive=raw["allow_inactive"],
             force=raw["force"],
             cached=None

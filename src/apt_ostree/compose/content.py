@@ -120,22 +120,23 @@ def _delete(root: Path, paths: Sequence[str], progress: Progress) -> None:
             folder.rmdir()
 
 
-def enable_units(root: Path, units: Iterable[str], progress: Progress) -> None:
+def enable_units(root: Path, treefile: Treefile, progress: Progress) -> None:
     """Link each unit into multi-user.target.wants, as `systemctl add-wants` would.
 
-    Raises AptOstreeError for a unit that the tree has not.
+    Raises TreefileError for a unit that the tree has not.
     """
     wants = root / "usr/etc/systemd/system/multi-user.target.wants"
-    for unit in units:
+    for unit in treefile.units:
         template = re.sub(r"@[^.]*\.", "@.", unit)
         place = next(
             (p for p in _UNIT_FOLDERS if (root / p / template).exists()
              or (root / p / template).is_symlink()), None,
         )  # fmt: skip
         if place is None:
-            raise AptOstreeError(
-                f"unit '{unit}' is not in the tree", hint="which package ships it? add it"
-            )
+            raise TreefileError(
+                f"unit '{unit}' is not in the tree", where=treefile.where_of("units"),
+                hint="which package ships it? add it",
+            )  # fmt: skip
         progress.message(f"Adding {unit} to multi-user.target.wants")
         wants.mkdir(parents=True, exist_ok=True)
         link = wants / unit
@@ -145,9 +146,15 @@ def enable_units(root: Path, units: Iterable[str], progress: Progress) -> None:
             )
 
 
-def set_default_target(root: Path, target: str) -> None:
+def set_default_target(root: Path, treefile: Treefile) -> None:
+    target = treefile.default_target
+    if target is None:
+        return
     if not (root / "usr/lib/systemd/system" / target).exists():
-        raise AptOstreeError(f"default-target '{target}' is not in the tree")
+        raise TreefileError(
+            f"default-target '{target}' is not in the tree",
+            where=treefile.where_of("default-target"), hint="add the package that has it",
+        )  # fmt: skip
     link = root / "usr/etc/systemd/system/default.target"
     link.parent.mkdir(parents=True, exist_ok=True)
     if os.path.lexists(link):

@@ -84,9 +84,8 @@ def _content(root: Path, context: Context) -> None:
     content.remove_from_packages(root, treefile, progress)
     content.remove_files(root, treefile.remove_files, progress)
     content.add_files(root, treefile.add_files, progress)
-    content.enable_units(root, treefile.units, progress)
-    if treefile.default_target is not None:
-        content.set_default_target(root, treefile.default_target)
+    content.enable_units(root, treefile, progress)
+    content.set_default_target(root, treefile)
     content.set_version(root, treefile, context.version, progress)
     if treefile.machineid_compat:
         progress.message("Creating empty machine-id")

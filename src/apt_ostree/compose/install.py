@@ -41,7 +41,7 @@ def run(request: InstallRequest, dest: Path, progress: Progress, *, postprocess:
             work.repo.transaction(),
             build.assembled(
                 work.repo, treefile, work.plan, entries, work.cache, epoch=context.epoch,
-                sources=work.root.sources or (), progress=progress, timings=timings,
+                sources=work.sources, progress=progress, timings=timings,
             ) as made,
         ):  # fmt: skip
             layers.unpack(made.root, treefile, request.layer_repo or request.repo, progress)

@@ -11,7 +11,7 @@ from apt_ostree.apt.root import AptRoot
 from apt_ostree.apt.solve import CachedDeb, Pin, SolveRequest
 from apt_ostree.apt.sources import Source
 from apt_ostree.assemble.placement import Policy
-from apt_ostree.errors import AptOstreeError
+from apt_ostree.errors import AptOstreeError, SolveError, TreefileError
 from apt_ostree.model.plan import Plan
 from apt_ostree.model.progress import Progress
 from apt_ostree.treefile import inputs as treefile_inputs
@@ -51,10 +51,23 @@ def apt_sources(treefile: Treefile, source_root: Path) -> tuple[Source, ...]:
     Raises AptOstreeError when nothing serves, TreefileError for a missing file.
     """
     files = treefile_sources.find(treefile)
-    if files:
-        found = [s for f in files for s in sources.parse(f.text, str(f.path))]
-        named = {*(treefile.repos or ()), *treefile.lockfile_repos}
-        return tuple(s for s in found if s.id in named or s.id.partition(":")[0] in named)
+    parsed = [s for f in files for s in sources.parse(f.text, str(f.path))]
+    named = {*(treefile.repos or ()), *treefile.lockfile_repos}
+    found = tuple(s for s in parsed if s.id in named or s.id.partition(":")[0] in named)
+    return found if treefile.repos is not None else (*_host_sources(treefile, source_root), *found)
+
+
+def tree_sources(treefile: Treefile, root: AptRoot) -> tuple[Source, ...]:
+    """The sources that a tree carries: what it was made from, but for the lockfile's."""
+    locked = locked_sources(treefile)
+    return tuple(s for s in root.sources or () if not {s.id, s.id.partition(":")[0]} & set(locked))
+
+
+def locked_sources(treefile: Treefile) -> tuple[str, ...]:
+    return tuple(n for n in treefile.lockfile_repos if n not in (treefile.repos or ()))
+
+
+def _host_sources(treefile: Treefile, source_root: Path) -> tuple[Source, ...]:
     etc = source_root / "etc/apt"
     codename = _codename(source_root)
     host = sources.load(etc)
@@ -107,23 +120,33 @@ def make(
         raise AptOstreeError(
             "No packages in transaction", hint="list what the tree needs under 'packages'"
         )
+    both = sorted(set(treefile.packages) & set(treefile.exclude_packages))
+    if both:
+        raise TreefileError(
+            f"'{both[0]}' is among 'packages' too", where=treefile.where_of("exclude-packages"),
+            hint="take it out of one of them",
+        )  # fmt: skip
     pins = {} if lockfile is None else {k: Pin(v, s) for k, (v, s) in lockfile.pins().items()}
-    plan = solve.solve(
-        root,
-        SolveRequest(
-            install=treefile.packages,
-            essential=True,
-            exclude=treefile.exclude_packages,
-            repo_packages=tuple((r.repo, r.packages) for r in treefile.repo_packages),
-            pins=pins,
-            strict=strict,
-            cached=cached,
-        ),
-        progress,
+    request = SolveRequest(
+        install=treefile.packages,
+        essential=True,
+        exclude=treefile.exclude_packages,
+        repo_packages=tuple((r.repo, r.packages) for r in treefile.repo_packages),
+        pins=pins,
+        strict=strict,
+        locked_sources=locked_sources(treefile),
+        cached=cached,
     )
+    try:
+        plan = solve.solve(root, request, progress)
+    except SolveError as err:
+        err.details = (*err.details, f"'packages' is at {treefile.where_of('packages')}")
+        if err.hint is not None and err.hint.startswith("apt-ostree refresh-md"):
+            err.hint = "is the source that has it among 'repos'?"
+        raise
     inputs = (
         ("policy", policy_of(treefile).key),
-        ("sources", "".join(s.stanza() for s in root.sources or ())),  # they are in the tree
+        ("sources", "".join(s.stanza() for s in tree_sources(treefile, root))),
         ("treefile", treefile_inputs.digest(treefile)),
     )
     return replace(plan, inputs=inputs)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from apt_ostree.apt import refresh
 from apt_ostree.apt.root import AptRoot
+from apt_ostree.apt.sources import Source
 from apt_ostree.assemble import lay, workspace
 from apt_ostree.assemble.accounts import Accounts
 from apt_ostree.assemble.entry import Entry
@@ -46,6 +47,10 @@ class Prepared:
     @property
     def cache(self) -> PackageCache:
         return build.package_cache(self.repo, self.treefile)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        return plans.tree_sources(self.treefile, self.root)
 
     @property
     def inputhash(self) -> str:
@@ -206,7 +211,7 @@ def _build(
     )
     with build.assembled(
         work.repo, work.treefile, work.plan, entries, work.cache,
-        epoch=finishing.epoch, sources=work.root.sources or (), progress=progress, timings=timings,
+        epoch=finishing.epoch, sources=work.sources, progress=progress, timings=timings,
     ) as made:  # fmt: skip
         layers.unpack(made.root, work.treefile, layer_repo, progress)
         finish.postprocess(made.root, made.space.upper, finishing)

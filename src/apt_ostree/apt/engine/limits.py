@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import apt_pkg
 
@@ -65,6 +66,24 @@ def pinned(view: View, request: SolveRequest, progress: Progress) -> list[apt_pk
     for _, lines in lost:
         progress.message("\n".join((f"warning: {lines[0]}", *lines[1:])))
     return found
+
+
+def lock_sources(view: View, request: SolveRequest) -> None:
+    """Make the versions that only `locked_sources` have no candidates; pins choose among them.
+
+    Before anything else is marked: the candidates of `view.depcache` are computed anew.
+    """
+    if not request.locked_sources:
+        return
+    cache: Any = view.cache  # python-apt's stubs lack file_list, and set_priority below
+    policy: Any = view.depcache.policy
+    for file in cache.file_list:
+        found = view.source_of(file)
+        if found is not None and {found[1].id, found[1].id.partition(":")[0]} & set(
+            request.locked_sources
+        ):
+            policy.set_priority(file, _NEVER)
+    view.depcache.init()
 
 
 def newest_cached(view: View, request: SolveRequest) -> list[apt_pkg.Version]:

@@ -80,6 +80,7 @@ def _vanished(
 
 def _meaning(view: View, request: SolveRequest, context: Context) -> Meaning:
     policy = view.depcache
+    limits.lock_sources(view, request)
     prefer = limits.pinned(view, request, context.progress)
     prefer += [v for _, v in limits.from_sources(view, request.repo_packages)]
     prefer += limits.newest_cached(view, request)
