@@ -25,7 +25,7 @@ lint: setup
 	$(VENV)/bin/ruff format --check src tests tools bin
 	$(VENV)/bin/mypy
 	PYTHONPATH=src $(VENV)/bin/lint-imports
-	$(VENV)/bin/codespell README.md NEWS.md docs src tests
+	$(VENV)/bin/codespell README.md NEWS.md docs src
 
 check: lint
 	$(VENV)/bin/python -m pytest -m "not slow" --timeout 900
