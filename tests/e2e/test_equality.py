@@ -5,18 +5,16 @@ mmdebstrap is the oracle.  What may differ is listed, each with its reason; anyt
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
-import stat
 import subprocess
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures.machines import TREEFILE, base_repo, run, suite
+from fixtures import oracle
+from fixtures.machines import TREEFILE, Machine, base_repo, make_machine, run, suite
+from fixtures.oracle import stanzas
 from fixtures.rootfs import CACHE
 
 pytestmark = [pytest.mark.root, pytest.mark.network, pytest.mark.slow]
@@ -82,66 +80,24 @@ DIFFERS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Item:
-    kind: str
-    mode: int
-    owner: tuple[str, str]
-    content: str
-    capability: bytes
-
-
-def names(root: Path, etc: str) -> tuple[dict[int, str], dict[int, str]]:
-    """Numbers to names of a root's users and groups: numbers may differ, names may not."""
-    found = []
-    for file in ("passwd", "group"):
-        rows = [line.split(":") for line in (root / etc / file).read_text().splitlines()]
-        found.append({int(row[2]): row[0] for row in rows})
-    return found[0], found[1]
-
-
-def scan(root: Path, *, moved: dict[str, str]) -> dict[str, Item]:
-    """Every path by its name in the running system; `moved` are directories that lie elsewhere."""
-    found = {}
-    etc = next((there[1:] for there, here in moved.items() if here == "/etc"), "etc")
-    users, groups = names(root, etc)
-    for folder, directories, files in os.walk(root):
-        for name in (*directories, *files):
-            path = Path(folder, name)
-            shown = "/" + str(path.relative_to(root))
-            for there, here in moved.items():
-                if shown == there or shown.startswith(there + "/"):
-                    shown = here + shown[len(there) :]
-            found[shown] = describe(path, users, groups)
-    return found
-
-
-def describe(path: Path, users: dict[int, str], groups: dict[int, str]) -> Item:
-    info = os.lstat(path)
-    content, capability = "", b""
-    if stat.S_ISREG(info.st_mode):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        if "security.capability" in os.listxattr(path):
-            capability = os.getxattr(path, "security.capability")
-    elif stat.S_ISLNK(info.st_mode):
-        content = os.readlink(path)
-    kind = stat.filemode(info.st_mode)[0]
-    mode = 0o777 if kind == "l" else stat.S_IMODE(info.st_mode)
-    owner = users.get(info.st_uid, str(info.st_uid)), groups.get(info.st_gid, str(info.st_gid))
-    return Item(kind, mode, owner, content, capability)
-
-
-def allowed(path: str, table: dict[str, str]) -> bool:
-    return any(fnmatchcase(path, p) or (path.startswith(p.rstrip("*") + "/") and p.endswith("*"))
-               for p in table)  # fmt: skip
+LAYERED_ONLY_PLAIN = ONLY_PLAIN | {
+    "/etc/ssh/ssh_host_*": "made on the machine",
+    "/etc/ssl/private/ssl-cert-snakeoil.key": "made on the machine",
+    "/etc/ssl/certs/ssl-cert-snakeoil.pem": "made on the machine",
+}
+# Each has a test of its own below that says what is wrong.
+DEFECTS = {"/etc/mailcap": "a line is missing"}
+# Services with accounts, data, certificates, capabilities, triggers and state of every kind.
+LAYERED = (
+    "cups", "docker.io", "fail2ban", "htop", "iputils-ping", "libvirt-daemon-system",
+    "mariadb-server", "nginx", "openssh-server", "postgresql", "strace", "vim",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory) -> Path:
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    if shutil.which("mmdebstrap") is None:
-        pytest.skip("mmdebstrap is not installed")
     target = tmp_path_factory.mktemp("equality") / "ours"
     subprocess.run(["ostree", "checkout", f"--repo={base_repo()}", "-H", "test/base", str(target)],
                    check=True)  # fmt: skip
@@ -150,72 +106,153 @@ def ours(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(ours) -> Path:
-    """The same package versions, by mmdebstrap; kept while they are the same."""
-    status = (ours / "usr/lib/sysimage/dpkg/status").read_text()
-    wanted = [
-        f"{fields['Package']}={fields['Version']}"
-        for stanza in status.strip().split("\n\n")
-        if (fields := dict(line.split(": ", 1) for line in stanza.split("\n") if ": " in line))
-    ]
-    key = hashlib.sha256("\n".join(sorted(wanted)).encode()).hexdigest()[:12]
-    target = CACHE / f"plain-{suite()}-{key}"
-    if target.is_dir():
-        return target
-    excludes = [
-        f"--dpkgopt=path-exclude=/usr/share/{d}/*"
-        for d in ("doc", "man", "info", "gtk-doc", "groff", "lintian", "linda")
-    ]
-    making = CACHE / f".making-plain-{os.getpid()}"
-    made = subprocess.run(
-        ["mmdebstrap", "--variant=essential", "--mode=root", '--aptopt=APT::Sandbox::User "root"',
-         "--aptopt=APT::Install-Recommends false", *excludes,
-         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-         f"--include={','.join(wanted)}", suite(), str(making)],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr[-2000:]
-    making.rename(target)
-    return target
+    return oracle.plain(ours)
+
+
+@pytest.fixture(scope="module")
+def layered(tmp_path_factory) -> Iterator[Machine]:
+    """A machine with everything of LAYERED, installed in one go with what it recommends."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    machine = make_machine(tmp_path_factory.mktemp("layered"))
+    machine("refresh-md")
+    machine("install", *LAYERED)
+    yield machine
+    machine.release()
+
+
+@pytest.fixture(scope="module")
+def plain_layered(layered) -> Path:
+    return oracle.plain(layered.tree)
+
+
+def scan_deployment(tree: Path) -> dict[str, oracle.Item]:
+    """Its vendor configuration as /etc; the machine's own is not the tree's."""
+    found = oracle.scan(tree, moved={"/etc": "/of-the-machine", "/usr/etc": "/etc"})
+    return {p: i for p, i in found.items() if not p.startswith("/of-the-machine")}
+
+
+NOTHING: dict[str, list[str]] = {"only ours": [], "only plain": [], "different": []}
 
 
 def test_the_trees_are_equal(ours, plain):
-    here = scan(ours, moved={"/usr/etc": "/etc"})
-    there = scan(plain, moved={})
-    only_ours = sorted(p for p in here.keys() - there.keys() if not allowed(p, ONLY_OURS))
-    only_plain = sorted(p for p in there.keys() - here.keys() if not allowed(p, ONLY_PLAIN))
-    different = sorted(
-        f"{p}: {here[p]} here, {there[p]} there"
-        for p in here.keys() & there.keys()
-        if here[p] != there[p] and not allowed(p, DIFFERS)
-    )
-    report = {"only ours": only_ours, "only plain": only_plain, "different": different}
-    assert report == {"only ours": [], "only plain": [], "different": []}, json.dumps(
-        report, indent=1
-    )
+    report = oracle.differences(
+        scan_deployment(ours), oracle.scan(plain, moved={}),
+        only_here=ONLY_OURS, only_there=ONLY_PLAIN, differs=DIFFERS,
+    )  # fmt: skip
+    assert report == NOTHING, json.dumps(report, indent=1)
 
 
-def stanzas(path: Path) -> dict[str, str]:
-    return {s.split("\n", 1)[0]: s for s in path.read_text().strip().split("\n\n")}
+def snakeoil_links(items: dict[str, oracle.Item]) -> list[str]:
+    """The names by which OpenSSL finds the machine's own certificate; they depend on its subject."""
+    return [p for p, i in items.items() if (i.kind, i.content) == ("l", "ssl-cert-snakeoil.pem")]
 
 
-def test_the_package_databases_are_equal(ours, plain):
-    mine, theirs = ours / "usr/lib/sysimage/dpkg", plain / "var/lib/dpkg"
+@pytest.mark.xfail(reason="only the certificate itself is taken out of the tree", strict=True)
+def test_no_link_to_a_removed_certificate_stays(layered):
+    assert snakeoil_links(scan_deployment(layered.tree)) == []
+
+
+@pytest.mark.xfail(reason="a comment is taken for a time stamp", strict=True)
+def test_mailcap_is_what_update_mime_wrote(layered, plain_layered):
+    mailcap = layered.tree / "usr/etc/mailcap"
+    assert mailcap.read_bytes() == (plain_layered / "etc/mailcap").read_bytes()
+
+
+def test_layered_trees_are_equal(layered, plain_layered):
+    here = scan_deployment(layered.tree)
+    there = oracle.scan(plain_layered, moved={})
+    for items in (here, there):
+        for link in snakeoil_links(items):
+            del items[link]
+    report = oracle.differences(
+        here, there, only_here=ONLY_OURS, only_there=LAYERED_ONLY_PLAIN, differs=DIFFERS | DEFECTS,
+    )  # fmt: skip
+    enabled = [p for p in there if p.startswith("/etc/systemd/system/") and ".wants/" in p]
+    assert any(p.endswith("/nginx.service") for p in enabled)  # so wants-links are compared
+    assert report == NOTHING, json.dumps(report, indent=1)
+
+
+def admindirs(tree: Path, plain: Path) -> tuple[Path, Path]:
+    return tree / oracle.DPKG, plain / "var/lib/dpkg"
+
+
+def accounts(folder: Path, file: str) -> dict[str, list[str]]:
+    """Everything about each account but the numbers."""
+    rows = [line.split(":") for line in (folder / file).read_text().splitlines()]
+    return {row[0]: row[4:] if file == "passwd" else sorted(row[3].split(",")) for row in rows}
+
+
+def check_databases(tree: Path, plain: Path) -> None:
+    mine, theirs = admindirs(tree, plain)
     assert stanzas(mine / "status") == stanzas(theirs / "status")
     # dash diverts sh's manual page where the directory of manual pages is there: ours keeps it
     diverted = [set((d / "diversions").read_text().splitlines()[::3]) for d in (mine, theirs)]
     assert diverted[0] - {"/usr/share/man/man1/sh.1.gz"} == diverted[1]
     assert (mine / "statoverride").read_text() == (theirs / "statoverride").read_text()
-    etc = [ours / "usr/etc", plain / "etc"]
+    etc = [tree / "usr/etc", plain / "etc"]
     for file in ("passwd", "group"):
-        accounts = [{x.split(":")[0] for x in (e / file).read_text().splitlines()} for e in etc]
-        assert accounts[0] == accounts[1]
+        assert accounts(etc[0], file) == accounts(etc[1], file)
     assert len({frozenset((e / "shells").read_text().splitlines()) for e in etc}) == 1
-    interests = [sorted((d / "triggers/File").read_text().splitlines()) for d in (mine, theirs)]
+    interests = [
+        {p.name: sorted(p.read_text().splitlines()) for p in (d / "triggers").iterdir()}
+        for d in (mine, theirs)
+    ]
+    for name in ("Lock", "Unincorp"):
+        assert interests[1].pop(name, []) == []
     assert interests[0] == interests[1]
     members = [{p.name for p in (d / "info").iterdir()} for d in (mine, theirs)]
     assert members[0] ^ members[1] == set()
     for name in sorted(members[0]):
         assert (mine / "info" / name).read_bytes() == (theirs / "info" / name).read_bytes(), name
+
+
+def records(path: Path) -> dict[str, str]:
+    return {r.split("\n", 1)[0]: r for r in path.read_text().strip().split("\n\n")}
+
+
+def unit_states(root: Path, folders: dict[str, str]) -> dict[str, list[str]]:
+    """deb-systemd-helper's notes: which units it enabled, by which links."""
+    return {
+        f"{name}/{path.relative_to(root / folder)}": sorted(path.read_text().splitlines())
+        for name, folder in folders.items()
+        for path in (root / folder).rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_package_databases_are_equal(ours, plain):
+    check_databases(ours, plain)
+
+
+def test_the_package_databases_of_layered_trees_are_equal(layered, plain_layered):
+    check_databases(layered.tree, plain_layered)
+
+
+def test_the_state_of_units_and_questions_is_equal(layered, plain_layered):
+    helper, var = "usr/lib/sysimage/deb-systemd-helper", "var/lib/systemd/deb-systemd"
+    here = unit_states(layered.tree, {
+        "enabled": f"{helper}/enabled", "masked": f"{helper}/masked",
+        "user-enabled": f"{helper}/user-enabled", "user-masked": f"{helper}/user-masked",
+    })  # fmt: skip
+    there = unit_states(plain_layered, {
+        "enabled": f"{var}-helper-enabled", "masked": f"{var}-helper-masked",
+        "user-enabled": f"{var}-user-helper-enabled", "user-masked": f"{var}-user-helper-masked",
+    })  # fmt: skip
+    assert here == there
+    assert any("nginx" in name for name in here)
+    for name in ("config.dat", "templates.dat"):
+        debconf = [records(layered.tree / "usr/lib/sysimage/debconf" / name),
+                   records(plain_layered / "var/cache/debconf" / name)]  # fmt: skip
+        assert debconf[0] == debconf[1]
+
+
+def test_dpkg_is_content_with_layered_trees(layered):
+    assert layered.dpkg("--audit") == ""
+    complaints = layered.inside("dpkg", "-V").stdout.splitlines()
+    # the treefile leaves documentation out; it is said in the tree's own dpkg.cfg.d
+    left_out = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/info/", "/usr/share/gtk-doc/")
+    assert [c for c in complaints if not c.split()[-1].startswith(left_out)] == []
 
 
 def test_both_engines_give_the_identical_tree(tmp_path):
@@ -237,5 +274,4 @@ def test_both_engines_give_the_identical_tree(tmp_path):
         for r in (laid, unpacked)
     ]  # fmt: skip
     different = set(listings[0]) ^ set(listings[1])
-    files = sorted(line for line in different if not line.startswith("d"))
-    assert files == []
+    assert sorted(different) == []
