@@ -278,7 +278,9 @@ def prepare_state(root: Path, entries: Iterable[Entry]) -> None:
         for record in entry.state:
             if not record.path.startswith("var/"):
                 continue
-            path = root / record.path
+            # Links that a package's tmpfiles.d made in /var must not lead out of the tree.
+            folder = fs.resolve_inside(root, os.path.dirname(record.path))
+            path = folder / os.path.basename(record.path)
             if os.path.lexists(path):
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -107,6 +107,8 @@ def _parse(text: str) -> Iterator[Line]:
         argument = expanded(rest.strip())
         if path is None or argument is None or not path.startswith("/"):
             continue
+        if ".." in path.split("/"):
+            continue  # systemd refuses it too, and it must not lead out of the tree
         path = "/" + "/".join(part for part in path.split("/") if part)
         fields = [word or "-" for word in words[2:]] + ["-"] * (6 - len(words))
         mode, user, group, age = fields

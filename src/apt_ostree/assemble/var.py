@@ -21,6 +21,7 @@ from apt_ostree.assemble.accounts import Accounts
 from apt_ostree.assemble.dirtree import DirTree, Found, walk
 from apt_ostree.assemble.tmpfiles import DIRECTORY_MAKERS, MAKERS, Line
 from apt_ostree.assemble.varrules import FACTORY, STATE_DIRS, STATE_FILES
+from apt_ostree.system import fs
 
 BINDS = tuple((s.sysimage, s.var) for s in STATE_DIRS)
 ADMINDIR = "usr/lib/sysimage/dpkg"
@@ -102,7 +103,8 @@ def _make(root: Path, tree: DirTree, where: str, line: Line, names: Accounts | N
         tree.symlink(where, line.argument)
     elif line.letter == "C":
         source = line.argument or f"/{FACTORY}{line.path}"
-        _copy(root / source.lstrip("/"), root / where)
+        if ".." not in source.split("/"):
+            _copy(fs.resolve_inside(root, source.lstrip("/")), root / where)
 
 
 def _is_real_directory(tree: DirTree, path: str) -> bool:
