@@ -110,7 +110,7 @@ def test_prune_takes_all_that_nothing_needs(site):
     site.cache_package("gone=1")
     trees = site.path / "ostree/apt-ostree/trees/x"
     trees.mkdir(parents=True)
-    dead = site.repo.path / "tmp/apt-ostree-dead"
+    dead = site.repo.path / "tmp/apt-ostree-deaddead"
     dead.mkdir()
     foreseen = cleanup.prune(site.path, True, Watcher())
     assert site.repo.has_commit(gone)

@@ -1,9 +1,14 @@
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from apt_ostree.errors import AptOstreeError, SpaceError
 from apt_ostree.system import failpoint, fs
 
 
@@ -70,14 +75,67 @@ def test_temp_dir_is_private_and_goes(tmp_path):
     assert os.listdir(tmp_path / "new") == []
 
 
-def test_abandoned_temp_dirs_go_and_used_ones_stay(tmp_path):
-    abandoned, fresh = tmp_path / "x-old", tmp_path / "x-new"
-    for path in (abandoned, fresh):
-        path.mkdir()
-    os.utime(abandoned, (0, 0))
-    with fs.temp_dir(tmp_path, "x-") as used:
-        os.utime(used, (0, 0))
-        with fs.temp_dir(tmp_path, "x-"):
-            assert used.is_dir()
-            assert fresh.is_dir()
-            assert not abandoned.exists()
+KILLED = """\
+import os, signal, sys
+from pathlib import Path
+from apt_ostree.errors import AptOstreeError, SpaceError
+from apt_ostree.system import failpoint, fs
+failpoint._armed = lambda: {"fs.before-rename": "kill"}
+with fs.temp_dir(Path(sys.argv[1]), "x-") as path:
+    (path / "sub").mkdir()
+    fs.write_atomic(Path(sys.argv[1], "f"), b"new")
+"""
+
+
+def leave(directory):
+    """Let a process be killed with a temporary directory and a half-written file."""
+    env = {"PYTHONPATH": str(Path(fs.__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", KILLED, str(directory)], env=env, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(os.listdir(directory)) == 2
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path):
+    leave(tmp_path)
+    (tmp_path / "x-other").mkdir()
+    with fs.temp_dir(tmp_path, "x-") as mine:
+        fs.write_atomic(tmp_path / "f", b"mine")
+        assert sorted(os.listdir(tmp_path)) == sorted(["f", mine.name, "x-other"])
+        assert fs.sweep(tmp_path, "x-") == 0
+    assert (tmp_path / "f").read_bytes() == b"mine"
+
+
+def test_a_sweep_leaves_links_and_other_peoples_files_alone(tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    os.chmod(shared, 0o1777)
+    (tmp_path / "target").mkdir()
+    (shared / "x-linklink").symlink_to(tmp_path / "target")
+    (shared / "x-own_dirs").mkdir()
+    os.mkfifo(shared / "x-fifofifo")
+    expected = {"x-linklink", "x-fifofifo"}
+    if os.geteuid() == 0:
+        (shared / "x-somebody").mkdir()
+        os.chown(shared / "x-somebody", 1, 1)
+        expected.add("x-somebody")
+    assert fs.sweep(shared, "x-") == 1
+    assert set(os.listdir(shared)) == expected
+    assert (tmp_path / "target").is_dir()
+
+
+def test_nothing_to_sweep(tmp_path):
+    assert fs.sweep(tmp_path / "missing", "x-") == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.ENOSPC, SpaceError), (errno.EROFS, AptOstreeError)]
+)
+def test_refusals_of_the_machine_are_expected_failures(number, kind):
+    said = fs.refusal(OSError(number, os.strerror(number), "/x"))
+    assert type(said) is kind
+    assert said.message.startswith("/x: ")
+    assert said.hint
+
+
+def test_a_missing_file_is_a_bug_of_ours():
+    assert fs.refusal(FileNotFoundError(errno.ENOENT, "no", "/x")) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -11,6 +12,9 @@ from typing import Any
 
 from apt_ostree.apt.root import AptRoot
 from apt_ostree.errors import AptOstreeError
+from apt_ostree.system import fs
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class PipeProgress:
@@ -36,9 +40,24 @@ class PipeProgress:
         self.send("percent", [text, percent])
 
 
+def _send_failure(out: PipeProgress, err: AptOstreeError) -> None:
+    out.send("error", {
+        "class": type(err).__name__, "message": err.message, "hint": err.hint,
+        "details": err.details,
+    })  # fmt: skip
+
+
+def _die_with_parent() -> None:
+    """Ask for SIGKILL when the parent is killed: nobody would wait for the answer (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if str(os.getppid()) != os.environ.get("APT_OSTREE_PARENT"):  # it was killed before
+        os._exit(1)
+
+
 def main() -> int:
     # Ctrl-C reaches the parent, which ends this process; a traceback here would help nobody.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _die_with_parent()
     # stdout carries the answer; whatever libapt prints must not get between its lines.
     out = PipeProgress(os.dup(1))
     os.dup2(2, 1)
@@ -54,10 +73,12 @@ def main() -> int:
             out,
         )
     except AptOstreeError as err:
-        out.send("error", {
-            "class": type(err).__name__, "message": err.message, "hint": err.hint,
-            "details": err.details,
-        })  # fmt: skip
+        _send_failure(out, err)
+    except OSError as err:
+        refusal = fs.refusal(err)
+        if refusal is None:
+            raise
+        _send_failure(out, refusal)
     else:
         out.send("result", result)
     # Unmapping apt's cache and freeing Python's objects takes time that nobody needs.

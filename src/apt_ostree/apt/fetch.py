@@ -16,6 +16,8 @@ from apt_ostree.model.plan import Archive
 from apt_ostree.model.progress import Progress
 from apt_ostree.system import failpoint, fs
 
+_PARTIAL = ".partial-"
+
 
 def fetch(
     root: AptRoot, archives: Sequence[Archive], dest: Path, progress: Progress
@@ -29,6 +31,7 @@ def fetch(
     found: dict[str, Path] = {}
     missing: dict[str, Archive] = {}
     dest.mkdir(parents=True, exist_ok=True)
+    fs.sweep(dest, _PARTIAL)
     for archive in archives:
         path = Path(archive.path) if archive.path else dest / f"{archive.sha256}.deb"
         if archive.path:
@@ -56,7 +59,7 @@ def _download(
     size = human_size(sum(a.size_bytes for a in archives))
     progress.message(f"Will download: {len(archives)} package{plural} ({size})")
     found = {}
-    with fs.temp_dir(dest, ".partial-") as partial:
+    with fs.temp_dir(dest, _PARTIAL) as partial:
         _give_to_apt(partial)
         wanted = [
             {"sha256": a.sha256, "size": a.size_bytes, "uri": a.uri, "source": a.source_id}
@@ -76,6 +79,7 @@ def _download(
             target = dest / f"{archive.sha256}.deb"
             os.rename(path, target)
             found[archive.sha256] = target
+    failpoint.reach("apt.after-archives-kept")
     fs.sync_dir(dest)
     return found
 

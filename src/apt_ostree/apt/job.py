@@ -42,7 +42,7 @@ def call(
     child's death otherwise is an AptOstreeError with the last lines it said.  An exception here
     (Ctrl-C) kills the child and everything it started.
     """
-    with fs.temp_dir(Path(tempfile.gettempdir()), "apt-ostree-apt-") as work:
+    with fs.scratch_dir("apt", Path(tempfile.gettempdir())) as work:
         # apt's download methods run as the user _apt and read keys and keyrings from here.
         os.chmod(work, 0o755)
         request = {
@@ -55,7 +55,7 @@ def call(
 
 def _run(work: Path, progress: Progress) -> Any:
     argv = [sys.executable, "-m", "apt_ostree.apt.child"]
-    env = {"PYTHONPATH": str(_SOURCE_DIR)}
+    env = {"PYTHONPATH": str(_SOURCE_DIR), "APT_OSTREE_PARENT": str(os.getpid())}
     with (
         (work / "request.json").open("rb") as stdin,
         (work / "stderr").open("w+b") as stderr,

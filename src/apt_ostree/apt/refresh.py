@@ -46,6 +46,7 @@ def refresh(root: AptRoot, progress: Progress, *, force: bool = False) -> tuple[
             _exchange(new, lists)
         else:
             os.rename(new, lists)
+        failpoint.reach("apt.after-lists-swap")
     infos = tuple(SourceInfo(i["id"], i["generated"], i["packages"]) for i in raw)
     for info in infos:
         when = datetime.fromtimestamp(info.generated, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -65,16 +65,20 @@ def run(root: Path, job: Job, *, box: Sandbox, progress: Progress, timings: Timi
         removed = [s.package.key for s in job.plan.of_action(Action.REMOVE)]
         if removed:
             dpkg.purge(removed)
+            failpoint.reach("install.after-remove")
     essential = essential_closure(job.plan, job.entries)
     with timings.phase("bootstrap"):
         if essential:
             _bootstrap(dpkg, job, essential)
+            failpoint.reach("install.after-bootstrap")
     if job.debconf:
         preseed(box, job.debconf)
     with timings.phase("unpack"), task(progress, "Unpacking packages"):
         _unpack(dpkg, job, configured=essential)
+    failpoint.reach("install.after-unpack")
     with timings.phase("configure"), task(progress, "Running postinst scripts"):
         dpkg.configure()
+    failpoint.reach("install.after-configure")
     with timings.phase("triggers"), task(progress, "Running triggers"):
         dpkg.triggers()
     failpoint.reach("install.after-scripts")

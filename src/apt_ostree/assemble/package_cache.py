@@ -177,9 +177,9 @@ class PackageCache:
             imported.root, timestamp=imported.timestamp, metadata=imported.metadata,
             subject=imported.package.nevra,
         )  # fmt: skip
-        failpoint.reach("import.after-commit")
         failpoint.reach("import.before-ref")
         self._repo.set_ref(refs.ref_of(imported.package), checksum)
+        failpoint.reach("import.after-ref")
         return checksum
 
     def remove(self, names: Iterable[str]) -> int:

@@ -8,7 +8,6 @@ on an overlay: `root` is the complete tree, `upper` what differs from the lower 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from apt_ostree.system import fs, mount
+from apt_ostree.system import failpoint, fs, mount
 
 PREFIX = "apt-ostree-"
 OPAQUE = "trusted.overlay.opaque"
@@ -51,6 +50,7 @@ class Workspace:
         for path in (self.upper, self.root, work):
             path.mkdir(exist_ok=True)
         etc = self.upper / "etc"
+        failpoint.reach("workspace.before-mount")
         if not etc.exists():
             # Hides the machine's own /etc when the lower layer is a deployment.
             etc.mkdir(mode=0o755)
@@ -65,17 +65,15 @@ class Workspace:
                 source.mkdir(parents=True, exist_ok=True)
                 target.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(mount.bind(source, target))
+            failpoint.reach("workspace.after-mount")
             yield self.root
+        failpoint.reach("workspace.after-unmount")
 
 
 @contextmanager
 def create(repo: Path) -> Iterator[Workspace]:
-    """A new workspace in the repository's own temporary directory, gone after the block.
-
-    It is locked while in use; what a killed process left behind is not, and `sweep` removes it.
-    """
+    """A new workspace in the repository's own temporary directory, gone after the block."""
     parent = repo / "tmp"
-    sweep(repo)
     with fs.temp_dir(parent, PREFIX) as directory:
         yield Workspace(directory)
 
@@ -85,21 +83,7 @@ def sweep(repo: Path) -> int:
 
     Their mounts went with their mount namespace.
     """
-    count = 0
-    for path in (repo / "tmp").glob(f"{PREFIX}*"):
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            fs.remove_tree(path)
-            count += 1
-        except BlockingIOError:
-            pass  # in use
-        finally:
-            os.close(fd)
-    return count
+    return fs.sweep(repo / "tmp", PREFIX)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from apt_ostree.errors import AptOstreeError
 
@@ -25,10 +23,11 @@ def edit(text: str, program: str) -> str:
 
     The editor gets our terminal.  Raises AptOstreeError when it ends with a failure.
     """
+    from apt_ostree.system import fs
     from apt_ostree.system.run import spawn
 
-    with TemporaryDirectory(prefix="apt-ostree-edit-") as folder:
-        path = Path(folder) / "kernel-arguments"
+    with fs.scratch_dir("edit") as folder:
+        path = folder / "kernel-arguments"
         path.write_text(text)
         argv = [*shlex.split(program), str(path)]
         env = {name: os.environ[name] for name in ("TERM", "HOME") if name in os.environ}

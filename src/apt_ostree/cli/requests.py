@@ -96,9 +96,9 @@ def _copy(source: IO[bytes], target: IO[bytes]) -> None:
 @contextmanager
 def gathered(session: Session, args: Args, words: Sequence[str]) -> Iterator[Requests]:
     """The sorted `words`; downloads exist for the time of the block."""
-    from tempfile import TemporaryDirectory
+    from apt_ostree.system import fs
 
-    with TemporaryDirectory(prefix="apt-ostree-download-") as folder:
+    with fs.scratch_dir("download") as folder:
         with reporting(session, args) as progress:
-            found = sort(words, Path(folder), progress)
+            found = sort(words, folder, progress)
         yield found

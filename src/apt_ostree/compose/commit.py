@@ -133,6 +133,7 @@ def publish(
         ref = treefile.ref if request.write_commitid_to is None else None
         if ref is not None:
             target.set_ref(ref, checksum)
+            failpoint.reach("compose.after-ref")
     if request.write_commitid_to is not None:
         fs.write_atomic(request.write_commitid_to, f"{checksum}\n".encode())
     if request.write_composejson_to is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from apt_ostree.errors import AptOstreeError, TreefileError
 from apt_ostree.model.progress import Progress, task
 from apt_ostree.ostree.repo import Repo
+from apt_ostree.system import fs
 from apt_ostree.system.run import run
 from apt_ostree.treefile.schema import Treefile
 
@@ -47,8 +47,8 @@ def unpack(root: Path, treefile: Treefile, path: Path | None, progress: Progress
 
 
 def _unpack(root: Path, repo: Repo, ref: str, *, may_replace: bool) -> None:
-    with tempfile.TemporaryDirectory(prefix="apt-ostree-layer-", dir="/var/tmp") as folder:
-        layer = Path(folder) / "layer"
+    with fs.scratch_dir("layer") as folder:
+        layer = folder / "layer"
         repo.checkout(repo.resolve(ref), layer, copy=True)
         if not may_replace:
             _refuse_clashes(root, layer, ref)

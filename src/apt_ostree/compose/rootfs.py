@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from apt_ostree.compose import install
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.model.compose import Composed, InstallRequest
 from apt_ostree.model.progress import Progress
+from apt_ostree.system import fs
 
 
 def run(request: InstallRequest, dest: Path, progress: Progress) -> Composed:
@@ -19,9 +19,8 @@ def run(request: InstallRequest, dest: Path, progress: Progress) -> Composed:
         raise AptOstreeError(f"Refusing to operate on extant target {dest}")
     if request.source_root is not None and not request.source_root.is_absolute():
         raise AptOstreeError(f"Expected absolute path for source-root: {request.source_root}")
-    dest.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{dest.name}.", dir=dest.parent) as folder:
-        made = install.run(request, Path(folder), progress, postprocess=True)
+    with fs.temp_dir(dest.parent, f".{dest.name}.") as folder:
+        made = install.run(request, folder, progress, postprocess=True)
         if made.root is None:
             return made
         os.rename(made.root / "usr/etc", made.root / "etc")

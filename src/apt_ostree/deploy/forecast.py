@@ -21,7 +21,7 @@ def prunable(
     its introspected functions take no set of refs to assume.  Writes nothing in `repo`.
     Cost: O(objects).
     """
-    with fs.temp_dir(Path("/var/tmp"), "apt-ostree-forecast-") as folder:
+    with fs.scratch_dir("forecast") as folder:
         view = _view(repo, folder, without)
         for number, checksum in enumerate(keep):
             view.set_ref(f"keep/{number}", checksum)

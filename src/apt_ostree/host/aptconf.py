@@ -49,7 +49,7 @@ def effective(where: Target, checksum: str, scratch: Path) -> tuple[Path, Path]:
 @contextmanager
 def scratch() -> Iterator[Path]:
     """A directory for `effective`, outside the sysroot, so that dry runs change nothing there."""
-    with fs.temp_dir(Path("/var/tmp"), "apt-ostree-etc-") as folder:
+    with fs.scratch_dir("etc") as folder:
         yield folder
 
 

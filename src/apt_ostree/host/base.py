@@ -17,7 +17,7 @@ from apt_ostree.assemble.layout import DPKG
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.host.target import Target
 from apt_ostree.ostree.sysroot import Sysroot
-from apt_ostree.system import fs
+from apt_ostree.system import failpoint, fs
 
 KEPT = "ostree/apt-ostree/trees"
 
@@ -51,7 +51,9 @@ def tree(target: Target, checksum: str) -> Path:
     partial = parent / f".{checksum}"
     fs.remove_tree(partial)
     target.repo.checkout(checksum, partial)
+    failpoint.reach("base.before-kept")
     os.rename(partial, kept)
+    failpoint.reach("base.after-kept")
     return kept
 
 
@@ -74,7 +76,7 @@ def database(target: Target, checksum: str) -> Iterator[Database]:
     if lying is not None:
         yield _usable(lying / DPKG, checksum)
         return
-    with fs.temp_dir(Path("/var/tmp"), "apt-ostree-db-") as folder:
+    with fs.scratch_dir("db") as folder:
         target.repo.checkout(checksum, folder / "dpkg", subpath=f"/{DPKG}", copy=True)
         yield _usable(folder / "dpkg", checksum)
 

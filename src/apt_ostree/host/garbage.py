@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apt_ostree.assemble import refs, workspace
+from apt_ostree.assemble import refs
 from apt_ostree.assemble.initramfs import REF_PREFIX as INITRAMFS_PREFIX
 from apt_ostree.deploy import forecast, retain
 from apt_ostree.deploy.retain import Freed, Needs
 from apt_ostree.errors import PackageError
-from apt_ostree.host import base
+from apt_ostree.host import base, leavings
 from apt_ostree.model.progress import Progress
 from apt_ostree.ostree.repo import Repo
 from apt_ostree.ostree.sysroot import Deployment, Sysroot
@@ -30,9 +30,11 @@ def collect(sysroot: Sysroot, progress: Progress, *, kept_initramfs: int = KEPT_
     with nothing deleted from the package cache, when a deployment cannot be read.
     """
     repo = sysroot.repo
-    workspace.sweep(repo.path)
+    leavings.sweep(sysroot)
     needs = retain.needs(sysroot)
+    failpoint.reach("cleanup.before-deployments")
     sysroot.prepare_cleanup()
+    failpoint.reach("cleanup.after-deployments")
     _drop_checkouts(sysroot, needs)
     packages = unneeded_packages(repo, needs)
     before = forecast.commits(repo)
@@ -42,6 +44,7 @@ def collect(sysroot: Sysroot, progress: Progress, *, kept_initramfs: int = KEPT_
             repo.set_ref(ref, None)
     failpoint.reach("cleanup.before-prune")
     _, freed_bytes = repo.prune()
+    failpoint.reach("cleanup.after-prune")
     commits = len(before - forecast.commits(repo)) if freed_bytes else 0
     freed = Freed(bytes=freed_bytes, packages=len(packages), commits=commits)
     if freed_bytes or packages:

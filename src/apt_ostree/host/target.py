@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apt_ostree.errors import AptOstreeError
+from apt_ostree.host import leavings
 from apt_ostree.model import origin as origins
 from apt_ostree.model.origin import Origin
 from apt_ostree.ostree.repo import Repo
@@ -114,4 +115,5 @@ def locked(path: Path, wanted: str | None) -> Iterator[Target]:
     """Open a sysroot and hold its lock for the time of the block."""
     sysroot = Sysroot.open(path)
     with sysroot.lock():
+        leavings.sweep(sysroot)
         yield find(sysroot, wanted)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from apt_ostree.system import fs
+from apt_ostree.system import failpoint, fs
 
 FOLDER = Path("lib/apt-ostree/history")  # below a stateroot's /var
 KEPT = 100
@@ -102,7 +102,9 @@ def write(folder: Path, entry: Entry, *, kept: int = KEPT) -> Path:
     """Add an entry atomically and forget all but the `kept` newest.  Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / str(entry.created_ns)
+    failpoint.reach("history.before-write")
     fs.write_atomic(path, json.dumps(entry.as_dict(), separators=(",", ":")).encode())
+    failpoint.reach("history.after-write")
     for old in _files(folder)[kept:]:
         with suppress(FileNotFoundError):
             old.unlink()

@@ -16,7 +16,7 @@ from apt_ostree.errors import BusyError, OstreeError
 from apt_ostree.model import kargs
 from apt_ostree.ostree.glib import Gio, GLib, OSTree, translate
 from apt_ostree.ostree.repo import Repo
-from apt_ostree.system import failpoint, fs
+from apt_ostree.system import failpoint, fs, signals
 from apt_ostree.system.run import run
 
 _OVERLAYS = "ostree/initramfs-overlays"  # below /boot; ostree-sysroot-private.h
@@ -179,12 +179,13 @@ class Sysroot:
             _, new = self.handle.deploy_tree(
                 stateroot, checksum, keyfile, merge.handle if merge else None, list(kargs), None
             )
+        failpoint.reach("deploy.after-checkout")
         if overlay is not None:
             self._add_overlay(new, overlay)
-        failpoint.reach("deploy.before-write")
-        self._write([new, *(d.handle for d in kept)])
-        failpoint.reach("deploy.after-write")
-        found = next((d for d in self.deployments if d.handle.equal(new)), None)
+            failpoint.reach("deploy.after-overlay")
+        with signals.ignored():
+            self._write([new, *(d.handle for d in kept)])
+            found = next((d for d in self.deployments if d.handle.equal(new)), None)
         if found is None:
             raise OstreeError("deploying: the new deployment is not in the list")
         return found
@@ -229,7 +230,8 @@ class Sysroot:
 
     def write(self, deployments: Sequence[Deployment]) -> None:
         """Make exactly these bootable, in this order."""
-        self._write([d.handle for d in deployments])
+        with signals.ignored():
+            self._write([d.handle for d in deployments])
 
     def _write(self, handles: Sequence[OSTree.Deployment]) -> None:
         with translate("writing the boot entries"):
@@ -238,7 +240,9 @@ class Sysroot:
             options = OSTree.SysrootWriteDeploymentsOpts()
             options.do_postclean = False
             for step in (*self._step_between(handles), handles):
+                failpoint.reach("deploy.before-write")
                 self.handle.write_deployments_with_options(list(step), options, None)
+                failpoint.reach("deploy.after-write")
                 self.handle.load_if_changed(None)
 
     def _step_between(

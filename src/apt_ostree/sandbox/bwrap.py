@@ -22,7 +22,7 @@ from apt_ostree.sandbox import intercepts, seccomp
 from apt_ostree.sandbox.mountpoint import MountPoints, has_no_links, resolve
 from apt_ostree.sandbox.policy import MAINTAINER, Policy
 from apt_ostree.sandbox.process import Limits, LineSink, supervise
-from apt_ostree.system.fs import temp_dir
+from apt_ostree.system.fs import scratch_dir
 from apt_ostree.system.mount import bind, tmpfs
 from apt_ostree.system.run import TAIL_LINES, Result
 
@@ -178,7 +178,7 @@ def target_root(
     if source_date_epoch is not None:
         environment["SOURCE_DATE_EPOCH"] = str(source_date_epoch)
     with ExitStack() as stack:
-        state = stack.enter_context(temp_dir(Path(tempfile.gettempdir()), "apt-ostree-box-"))
+        state = stack.enter_context(scratch_dir("box", Path(tempfile.gettempdir())))
         record = state / "requests"
         record.touch()
         record.chmod(0o666)  # scripts may drop privileges before they call a stand-in

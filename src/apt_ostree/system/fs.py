@@ -1,28 +1,38 @@
-"""Files and directories: atomic writes, removal that never leaves its tree, sizes."""
+"""Files and directories: atomic writes, removal that never leaves its tree, sizes.
+
+What is temporary is locked (`flock(2)`) while it is in use, so that the leavings of a killed
+process can be told from it: `sweep`.
+"""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
+import re
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from apt_ostree.errors import AptOstreeError, SpaceError
 from apt_ostree.system import failpoint
 
-ABANDONED_S = 3600
+# Directories that hold a process's files outside of any repository.
+SCRATCH = "apt-ostree-tmp-"
+_RANDOM = re.compile(r"[a-z0-9_]{8}\Z")  # what tempfile puts at the end of a name
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Replace `path` by `data`: a crash leaves the old or the new content, never a part."""
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    prefix = f".{path.name}."
+    sweep(path.parent, prefix)
+    fd, name = tempfile.mkstemp(dir=path.parent, prefix=prefix)
     try:
         with os.fdopen(fd, "wb") as out:
+            fcntl.flock(fd, fcntl.LOCK_EX)
             out.write(data)
             os.fchmod(out.fileno(), mode)
             out.flush()
@@ -58,39 +68,116 @@ def remove_tree(path: Path) -> None:
 
 @contextmanager
 def temp_dir(parent: Path, prefix: str) -> Iterator[Path]:
-    """A private directory (0700) for the time of the block.
-
-    It is locked while it is used.  A process that is killed leaves its directory behind; the next
-    one to use the same prefix removes those that are old and unlocked.
-    """
+    """A private directory (0700) for the time of the block; those that killed processes left under
+    the same `prefix` are removed."""
     parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(parent, prefix)
-    path = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sweep(parent, prefix)
+    path, fd = _locked_dir(parent, prefix)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield path
     finally:
-        remove_tree(path)
+        try:
+            remove_tree(path)
+        except KeyboardInterrupt:  # signalled once (cli/interrupt.py)
+            remove_tree(path)
+            raise
+        finally:
+            os.close(fd)
+
+
+@contextmanager
+def scratch_dir(kind: str, parent: Path | None = None) -> Iterator[Path]:
+    """A private directory outside of every sysroot and repository, for the time of the block.
+
+    `parent` defaults to `$TMPDIR`, else /var/tmp, which has room for trees (file-hierarchy(7)).
+    Whatever any of our killed processes left there is removed.
+    """
+    sweep_scratch()
+    with temp_dir(parent or _scratch(), f"{SCRATCH}{kind}-") as path:
+        yield path
+
+
+def _scratch() -> Path:
+    return Path(os.environ.get("TMPDIR") or "/var/tmp")
+
+
+def sweep_scratch() -> int:
+    """As `sweep`, where `scratch_dir` makes its directories."""
+    return sum(sweep(place, SCRATCH) for place in {_scratch(), Path(tempfile.gettempdir())})
+
+
+def _locked_dir(parent: Path, prefix: str) -> tuple[Path, int]:
+    while True:
+        path = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue  # another process's sweep was faster
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.fstat(fd).st_nlink:
+            return path, fd
         os.close(fd)
 
 
-def _remove_abandoned(parent: Path, prefix: str) -> None:
-    """Old enough that its maker has had the time to lock it, and not locked: nobody's."""
-    for path in parent.glob(f"{prefix}*"):
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            if time.time() - os.fstat(fd).st_mtime < ABANDONED_S:
-                continue
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def sweep(parent: Path, prefix: str) -> int:
+    """Remove what `temp_dir` and `write_atomic` of killed processes left; returns how many.
+
+    Only names that end as tempfile makes them count, and in a directory that is everybody's
+    (`/tmp`) only our own files.
+    """
+    count = 0
+    with suppress(FileNotFoundError), os.scandir(parent) as entries:
+        is_shared = bool(os.stat(parent).st_mode & stat.S_ISVTX)
+        for entry in entries:
+            if entry.name.startswith(prefix) and _RANDOM.search(entry.name):
+                count += _sweep(Path(entry.path), only_own=is_shared)
+    return count
+
+
+def _sweep(path: Path, *, only_own: bool) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # gone, or not ours: a link, a socket
+        return False
+    try:
+        info = os.fstat(fd)
+        is_plain = stat.S_ISDIR(info.st_mode) or stat.S_ISREG(info.st_mode)
+        if not is_plain or (only_own and info.st_uid != os.geteuid()):
+            return False
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):  # what cannot go now may go next time
             remove_tree(path)
-        except OSError:
-            continue  # in use
-        finally:
-            os.close(fd)
+            return True
+        return False
+    except BlockingIOError:
+        return False  # in use
+    finally:
+        os.close(fd)
+
+
+# What the machine refuses, as opposed to what we did wrong, and what to do about it.
+_REFUSALS = {
+    errno.ENOSPC: "free some space: apt-ostree cleanup -bpr, or apt-ostree prune",
+    errno.EDQUOT: "free some space, or raise the quota",
+    errno.EROFS: "it is mounted read-only; an error of the disk may be the cause: dmesg",
+    errno.EIO: "the disk is failing: dmesg",
+    errno.EACCES: "run this command as root",
+    errno.EPERM: "run this command as root; 'lsattr' shows immutable files",
+    errno.EMFILE: "raise the limit of open files: ulimit -n",
+    errno.ENFILE: "raise fs.file-max",
+    errno.ENOMEM: "free some memory",
+}
+
+
+def refusal(err: OSError) -> AptOstreeError | None:
+    """An error of the machine as a user should see it; None for one that is a bug of ours."""
+    hint = _REFUSALS.get(err.errno or 0)
+    if hint is None:
+        return None
+    kind = SpaceError if err.errno in (errno.ENOSPC, errno.EDQUOT) else AptOstreeError
+    text = os.strerror(err.errno or 0)
+    text = text[0].lower() + text[1:]
+    return kind(f"{err.filename}: {text}" if err.filename else text, hint=hint)
 
 
 def free_bytes(path: Path) -> int:
