@@ -1,9 +1,11 @@
 # Two commands for a newcomer, as root on Debian 12 or 13:  make demo  and  make check
 PYTHON := /usr/bin/python3
 VENV := .venv
+PYTEST := $(VENV)/bin/python -m pytest
+SCRIPTS := tools/demo tools/install-packages .ci/run
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: setup demo check check-fast check-slow lint bench clean
+.PHONY: setup demo lint check check-fast check-slow bench clean
 
 setup: build/.packages $(VENV)/.ready
 
@@ -25,16 +27,19 @@ lint: setup
 	$(VENV)/bin/ruff format --check src tests tools bin
 	$(VENV)/bin/mypy
 	PYTHONPATH=src $(VENV)/bin/lint-imports
-	$(VENV)/bin/codespell README.md NEWS.md docs src
+	$(VENV)/bin/codespell README.md NEWS.md docs src tests tools examples
+	if command -v shellcheck >/dev/null; then shellcheck --external-sources $(SCRIPTS); fi
 
+# All but what takes minutes; needs root and an apt mirror.
 check: lint
-	$(VENV)/bin/python -m pytest -m "not slow" --timeout 900
+	$(PYTEST) -m "not slow" --timeout 900
 
+# For the loop while hacking: no root, no network, less than a minute.
 check-fast: lint
-	$(VENV)/bin/python -m pytest -m "not slow and not root and not network" --timeout 60
+	$(PYTEST) -m "not slow and not root and not network" --timeout 60
 
 check-slow: setup
-	$(VENV)/bin/python -m pytest -m slow --timeout 3600
+	$(PYTEST) -m slow --timeout 3600
 
 bench: setup
 	$(PYTHON) tools/bench
