@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,48 @@ def test_several_kernels_are_refused(tmp_path):
     assert kernel.only_version(tmp_path / "none") is None
     with pytest.raises(AptOstreeError, match=r"Multiple kernels: 6\.1, 6\.2"):
         kernel.only_version(tree(tmp_path / "two", "6.1", "6.2"))
+
+
+def test_a_kernel_of_the_same_name_may_be_new(tmp_path):
+    base, root = tree(tmp_path / "base", "6.1"), tree(tmp_path / "root", "6.1", "6.2")
+    assert not kernel.is_new("6.1", root, base=base)
+    assert kernel.is_new("6.2", root, base=base)
+    (root / "usr/lib/modules/6.1/vmlinuz").write_text("fixed")
+    assert kernel.is_new("6.1", root, base=base)
+    # equal in size and time, as everything in a tree: only the content tells
+    (base / "usr/lib/modules/6.1/vmlinuz").write_text("holed")
+    for each in (base, root):
+        os.utime(each / "usr/lib/modules/6.1/vmlinuz", (0, 0))
+    assert kernel.is_new("6.1", root, base=base)
+
+
+def test_images_of_kernels_that_are_gone_are_removed(tmp_path):
+    root = tree(tmp_path, "6.2")
+    for version in ("6.0", "6.1", "6.2"):
+        image = root / "usr/lib/modules" / version / "initramfs.img"
+        image.parent.mkdir(exist_ok=True)
+        image.touch()
+    (root / "usr/lib/modules/6.1/extra").mkdir()  # a module of another package
+    kernel.remove_leftovers(root)
+    found = {str(p.relative_to(root / "usr/lib/modules")) for p in root.glob("usr/lib/modules/*/*")}
+    assert found == {"6.2/vmlinuz", "6.2/initramfs.img", "6.1/extra"}
+    assert not (root / "usr/lib/modules/6.0").exists()
+
+
+def test_what_was_generated_for_a_removed_kernel_goes(tmp_path):
+    for version, names in {
+        "6.0": ("vmlinuz", "initramfs.img", "modules.dep"),
+        "5.0": ("initramfs.img", "modules.dep"),
+        "4.0": ("initramfs.img", "extra.ko"),
+        "3.0": ("extra.ko",),
+    }.items():
+        folder = tmp_path / "usr/lib/modules" / version
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).touch()
+    kernel.drop_orphans(tmp_path)
+    left = {str(p.relative_to(tmp_path / "usr/lib/modules")) for p in tmp_path.rglob("*.*")}
+    assert {x for x in left if "/" in x} == {
+        "6.0/initramfs.img", "6.0/modules.dep", "4.0/extra.ko", "3.0/extra.ko",
+    }  # fmt: skip
+    assert not (tmp_path / "usr/lib/modules/5.0").exists()

@@ -6,6 +6,7 @@ exactly one.  Debian's packages ship `/boot/vmlinuz-KVER`.
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import re
@@ -81,6 +82,22 @@ def versions(root: Path) -> tuple[str, ...]:
     return tuple(sorted(p.name for p in modules.iterdir() if (p / "vmlinuz").is_file()))
 
 
+def drop_orphans(root: Path) -> None:
+    """Remove what was generated for kernels that are gone: no package takes it along.
+
+    An initramfs is tens of megabytes.  Modules that something else put there stay.
+    """
+    modules = root / MODULES
+    for folder in sorted(modules.iterdir()) if modules.is_dir() else ():
+        image = folder / "initramfs.img"
+        if (folder / "vmlinuz").exists() or not image.is_file():
+            continue
+        for path in (image, *folder.glob("modules.*")):
+            path.unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
 def only_version(root: Path) -> str | None:
     """The kernel version of the tree, None when it has none.
 
@@ -94,6 +111,25 @@ def only_version(root: Path) -> str | None:
             "'apt-ostree override remove'",
         )
     return found[0] if found else None
+
+
+def is_new(version: str, root: Path, *, base: Path) -> bool:
+    """Whether the kernel is another one than the base's, which its version alone does not say:
+    Debian's security updates keep the name `6.1.0-N` as long as modules fit.
+
+    Cost: reads both images (8 MB each) when their sizes are equal.
+    """
+    ours, theirs = (tree / MODULES / version / "vmlinuz" for tree in (root, base))
+    return not theirs.is_file() or not filecmp.cmp(ours, theirs, shallow=False)
+
+
+def remove_leftovers(root: Path) -> None:
+    """Remove initramfs images of kernels that are gone: they belong to no package."""
+    for path in sorted((root / MODULES).glob("*/initramfs.img")):
+        if not (path.parent / "vmlinuz").exists():
+            path.unlink()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
 
 
 def copy_to_ostree_boot(root: Path, version: str) -> None:

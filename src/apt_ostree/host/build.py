@@ -160,6 +160,8 @@ def _fill(
     with timings.phase("tidy"):
         kernel.adopt_boot_files(root)
         kernel.describe_boot_files(root)
+        kernel.drop_orphans(root)
+        kernel.remove_leftovers(root)
         tidy.tree(root, upper, accounts=settled.accounts, is_base=False)
         layout.finish(root)
     _boot(root, inputs, repo, epoch=epoch, progress=progress, timings=timings)
@@ -180,7 +182,7 @@ def _boot(
     version = kernel.only_version(root)
     if version is None:
         return
-    is_new = not (inputs.lower / kernel.MODULES / version / "vmlinuz").exists()
+    is_new = kernel.is_new(version, root, base=inputs.lower)
     if not (is_new or inputs.origin.regenerate_initramfs):
         return
     database = dpkgdb.load(root / layout.DPKG)
