@@ -64,19 +64,6 @@ def test_a_kernel_of_the_same_name_may_be_new(tmp_path):
     assert kernel.is_new("6.1", root, base=base)
 
 
-def test_images_of_kernels_that_are_gone_are_removed(tmp_path):
-    root = tree(tmp_path, "6.2")
-    for version in ("6.0", "6.1", "6.2"):
-        image = root / "usr/lib/modules" / version / "initramfs.img"
-        image.parent.mkdir(exist_ok=True)
-        image.touch()
-    (root / "usr/lib/modules/6.1/extra").mkdir()  # a module of another package
-    kernel.remove_leftovers(root)
-    found = {str(p.relative_to(root / "usr/lib/modules")) for p in root.glob("usr/lib/modules/*/*")}
-    assert found == {"6.2/vmlinuz", "6.2/initramfs.img", "6.1/extra"}
-    assert not (root / "usr/lib/modules/6.0").exists()
-
-
 def test_what_was_generated_for_a_removed_kernel_goes(tmp_path):
     for version, names in {
         "6.0": ("vmlinuz", "initramfs.img", "modules.dep"),

@@ -123,15 +123,6 @@ def is_new(version: str, root: Path, *, base: Path) -> bool:
     return not theirs.is_file() or not filecmp.cmp(ours, theirs, shallow=False)
 
 
-def remove_leftovers(root: Path) -> None:
-    """Remove initramfs images of kernels that are gone: they belong to no package."""
-    for path in sorted((root / MODULES).glob("*/initramfs.img")):
-        if not (path.parent / "vmlinuz").exists():
-            path.unlink()
-            if not any(path.parent.iterdir()):
-                path.parent.rmdir()
-
-
 def copy_to_ostree_boot(root: Path, version: str) -> None:
     """Put kernel and initramfs where libostree looked before 2018 as well (`boot-location: new`).
 

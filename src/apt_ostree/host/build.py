@@ -161,7 +161,6 @@ def _fill(
         kernel.adopt_boot_files(root)
         kernel.describe_boot_files(root)
         kernel.drop_orphans(root)
-        kernel.remove_leftovers(root)
         tidy.tree(root, upper, accounts=settled.accounts, is_base=False)
         layout.finish(root)
     _boot(root, inputs, repo, epoch=epoch, progress=progress, timings=timings)
