@@ -57,6 +57,7 @@ def postprocess(root: Path, upper: Path, context: Context) -> None:
         _content(root, context)
         _scripts(root, context)
         content.settle_apt_sources(root)
+        kernel.only_version(root)  # before anything is moved
     with timings.phase("accounts"):
         settled = settle_accounts(root, upper, context)
         numbers.check(treefile, settled, previous=context.previous, progress=progress)
@@ -171,13 +172,10 @@ def _boot(root: Path, context: Context) -> None:
         kernel.depmod(box, version)
         if treefile.no_initramfs:
             return
-        with task(context.progress, "Generating initramfs"):
-            initramfs.generate(
-                root,
-                initramfs.Request(version, _versions(root), treefile.initramfs_args),
-                box=box,
-                repo=context.cache,
-            )
+        request = initramfs.Request(version, _versions(root), treefile.initramfs_args)
+        if not initramfs.reuse(root, request, repo=context.cache):
+            with task(context.progress, "Generating initramfs"):
+                initramfs.generate(root, request, box=box, repo=context.cache)
     if treefile.boot_location == "new":
         kernel.copy_to_ostree_boot(root, version)
 

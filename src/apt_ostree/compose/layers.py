@@ -31,7 +31,15 @@ def digest(treefile: Treefile, path: Path | None) -> str:
     if not refs:
         return ""
     repo = _repo(path, treefile)
-    return ",".join(repo.resolve(ref) for ref in refs)
+    found = {ref: repo.lookup(ref) for ref in refs}
+    for ref, checksum in found.items():
+        if checksum is None:
+            key = "ostree-layers" if ref in treefile.ostree_layers else "ostree-override-layers"
+            raise TreefileError(
+                f"ostree layer '{ref}' is not in {repo.path}", where=treefile.where_of(key),
+                hint="--layer-repo names another repository",
+            )  # fmt: skip
+    return ",".join(str(checksum) for checksum in found.values())
 
 
 def unpack(root: Path, treefile: Treefile, path: Path | None, progress: Progress) -> None:

@@ -16,7 +16,8 @@ from apt_ostree.model.progress import Progress, Timings
 from apt_ostree.system import fs, mount
 from apt_ostree.treefile import include
 
-MARKER = "usr/lib/tmpfiles.d/apt-ostree-0-integration.conf"
+BEGUN = f"usr/lib/tmpfiles.d/{var.INTEGRATION}"
+FINISHED = finish.TREEFILE_COPY  # written last
 
 
 def run(root: Path, treefile: Path | None, progress: Progress) -> Composed:
@@ -25,8 +26,13 @@ def run(root: Path, treefile: Path | None, progress: Progress) -> Composed:
     timings = Timings()
     if not (root / "usr").is_dir():
         raise AptOstreeError("Missing /usr", hint=f"is {root} a root file system?")
-    if (root / MARKER).exists():
+    if (root / FINISHED).exists():
         return Composed(changed=False, root=root)
+    if (root / BEGUN).exists():
+        raise AptOstreeError(
+            f"an earlier postprocess of '{root}' failed half way",
+            hint="make the root again with 'apt-ostree compose install'",
+        )
     if not (root / DPKG / "status").is_file():
         raise AptOstreeError(
             f"'{root}' has no package database at /{DPKG}",
