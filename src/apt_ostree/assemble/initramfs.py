@@ -1,10 +1,10 @@
 """The initramfs of a tree: one dracut run, or the image of an earlier run with equal inputs.
 
-dracut takes most of a build's time.  What it puts into an image is decided by which programs,
-udev rules and dracut modules the tree has (names), and by the content of what it copies.  So a
-cached image is right when the names, the arguments and the configuration are equal, every package
-that owns a copied file has the same version, and every copied file that no package owns (caches,
-generated configuration) has the same content.
+dracut takes most of a build's time.  What it puts into an image is decided by which udev rules,
+dracut modules and programs that those mention the tree has (names), and by the content of what it
+copies.  So a cached image is right when the names, the arguments and the configuration are equal,
+every package that owns a copied file has the same version, and every copied file that no package
+owns (caches, generated configuration) has the same content.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +32,19 @@ DEFAULT_ARGS = ("--no-hostonly", "--reproducible", "--add", "ostree")
 _COMPRESSORS = (("usr/bin/zstd", "zstd -q -10 -T0"), ("usr/bin/gzip", "gzip -n -6"))
 # Directories whose entries' names decide which dracut modules take part.
 _SELECTING = (
-    "usr/bin", "usr/sbin", "usr/lib/dracut/modules.d", "usr/lib/udev", "usr/lib/udev/rules.d",
+    "usr/lib/dracut/modules.d", "usr/lib/udev", "usr/lib/udev/rules.d",
     "usr/lib/systemd", "usr/lib/systemd/system", "usr/lib/systemd/system-generators",
 )  # fmt: skip
 # Configuration read by dracut or copied whole.
 _CONFIGURATION = ("usr/etc/dracut.conf", "usr/etc/dracut.conf.d", "usr/lib/dracut/dracut.conf.d",
                   "usr/etc/modprobe.d", "usr/etc/modules-load.d", "usr/etc/udev")  # fmt: skip
+# Programs, of which most trees have many that dracut knows nothing about; those who may name them.
+_PROGRAMS = ("usr/bin", "usr/sbin")
+_NAMING = ("usr/lib/dracut", "usr/lib/udev/rules.d", *_CONFIGURATION)
+# A name in shell or rules; the part of one before or after a variable or a pattern.
+_WORD = re.compile(r"[\w.+-]+")
+_BEGIN = re.compile(r"([\w.+-]{2,})[$*{?\[]")
+_END = re.compile(r"[*}]([\w.+-]{3,})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +57,30 @@ class Request:
     args: Sequence[str] = ()
 
 
-def generate(root: Path, request: Request, *, box: Sandbox, repo: Repo | None) -> bool:
-    """Write `usr/lib/modules/KVER/initramfs.img` (0644); True when dracut had to run.
+def reuse(root: Path, request: Request, *, repo: Repo | None) -> bool:
+    """Write the image of an earlier run with equal inputs; False when there is none.
+
+    `root` is the mounted tree, `repo` the cache (None: none).
+    """
+    if repo is None:
+        return False
+    cached = _cached(repo, _ref(root, request), root, request)
+    if cached is None:
+        return False
+    image = _image(root, request)
+    image.write_bytes(cached)
+    os.chmod(image, 0o644)
+    return True
+
+
+def generate(root: Path, request: Request, *, box: Sandbox, repo: Repo | None) -> None:
+    """Write `usr/lib/modules/KVER/initramfs.img` (0644) with dracut.
 
     `root` is the mounted tree, `repo` the cache (None: none), which must be in a transaction.
+    Raises MissingToolError, ScriptError, AptOstreeError.  Takes half a minute.
     """
-    image = root / "usr/lib/modules" / request.kernel / "initramfs.img"
-    selection = _selection_digest(root, request)
-    ref = f"{REF_PREFIX}/{selection}"
-    if repo is not None and (cached := _cached(repo, ref, root, request)) is not None:
-        image.write_bytes(cached)
-        os.chmod(image, 0o644)
-        return False
+    ref = _ref(root, request)
+    image = _image(root, request)
     target = f"/usr/lib/modules/{request.kernel}/initramfs.img"
     _run(
         box,
@@ -84,7 +104,14 @@ def generate(root: Path, request: Request, *, box: Sandbox, repo: Repo | None) -
     with open(image, "ab") as out:
         out.write(b"\0" * (-len(content) % 4) + cpio.device_archive())
     os.chmod(image, 0o644)
-    return True
+
+
+def _image(root: Path, request: Request) -> Path:
+    return root / "usr/lib/modules" / request.kernel / "initramfs.img"
+
+
+def _ref(root: Path, request: Request) -> str:
+    return f"{REF_PREFIX}/{_selection_digest(root, request)}"
 
 
 def _run(box: Sandbox, argv: Sequence[str]) -> None:
@@ -110,11 +137,38 @@ def _selection_digest(root: Path, request: Request) -> str:
         json.dumps([request.kernel, *DEFAULT_ARGS, *_compression(root), *request.args]).encode()
     )
     for folder in _SELECTING:
-        names = sorted(os.listdir(root / folder)) if (root / folder).is_dir() else []
-        digest.update(json.dumps([folder, names]).encode("utf-8", "surrogateescape"))
+        digest.update(
+            json.dumps([folder, sorted(_names(root / folder))]).encode("utf-8", "surrogateescape")
+        )
+    programs = _programs(root, request.args)
+    digest.update(json.dumps(programs).encode("utf-8", "surrogateescape"))
     for place in _CONFIGURATION:
         digest.update(json.dumps(_contents(root, place)).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def _programs(root: Path, args: Sequence[str]) -> list[str]:
+    """The programs that dracut's modules, udev rules, configuration or arguments name, also as
+    `fsck.$type`.  Too many names cost an unneeded run of dracut, too few a wrong image."""
+    text = "\n".join([*args, *(_text(root / place) for place in _NAMING)])
+    words = frozenset(_WORD.findall(text))
+    begins, ends = (tuple(set(r.findall(text))) for r in (_BEGIN, _END))
+    found = {name for folder in _PROGRAMS for name in _names(root / folder)}
+    return sorted(n for n in found if n in words or n.startswith(begins) or n.endswith(ends))
+
+
+def _names(folder: Path) -> list[str]:
+    return os.listdir(folder) if folder.is_dir() else []
+
+
+def _text(place: Path) -> str:
+    """All that scripts, rules and configuration at or below a path say."""
+    files = [place] if place.is_file() else place.rglob("*")
+    return "\n".join(
+        f.read_text("utf-8", "replace")
+        for f in files
+        if f.suffix in (".sh", ".rules", ".conf") and f.is_file()
+    )
 
 
 def _contents(root: Path, place: str) -> list[tuple[str, str]]:

@@ -187,14 +187,16 @@ def _boot(
     database = dpkgdb.load(root / layout.DPKG)
     versions = {dpkgdb.info_name(s): s["Version"] for s in database.installed.values()}
     args = (*_base_args(repo, inputs.base), *inputs.origin.initramfs_args)
+    request = initramfs.Request(version, versions, args)
     with (
         timings.phase("initramfs"),
         target_root(root, policy=DRACUT, source_date_epoch=epoch) as box,
     ):
         if is_new:
             kernel.depmod(box, version)
-        with task(progress, "Generating initramfs"):
-            initramfs.generate(root, initramfs.Request(version, versions, args), box=box, repo=repo)
+        if not initramfs.reuse(root, request, repo=repo):
+            with task(progress, "Generating initramfs"):
+                initramfs.generate(root, request, box=box, repo=repo)
 
 
 def _base_args(repo: Repo, base: str) -> tuple[str, ...]:
