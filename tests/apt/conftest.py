@@ -58,8 +58,8 @@ class World:
         self.repo = make_repo(self.base / "repo", debs, **{"sign": self.key, **options})
         return self.repo
 
-    def refresh(self, progress=None, **changes):
-        return refresh(self.root(**changes), progress or Silent())
+    def refresh(self, progress=None, *, force=False, **changes):
+        return refresh(self.root(**changes), progress or Silent(), force=force)
 
     def install(self, *debs):
         """The status file of a system in which `debs` are installed, with their file lists."""

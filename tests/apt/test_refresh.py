@@ -61,6 +61,10 @@ def _other_origin(world):
     world.publish(make_deb(world.debs, "b"), origin="Other", codename="other")
 
 
+def _older(world):
+    world.publish(make_deb(world.debs, "b"), date=datetime.now(UTC) - timedelta(days=5))
+
+
 @pytest.mark.parametrize("first", [True, False], ids=["fresh", "with-old-lists"])
 @pytest.mark.parametrize(
     ("break_it", "text"),
@@ -70,10 +74,11 @@ def _other_origin(world):
         (_other_key, "NO_PUBKEY|not signed|verif"),
         (_tampered, "signature|BADSIG|not signed"),
         (_other_origin, "changed its 'Origin'"),
+        (_older, "is older than that of"),
     ],
 )
 def test_untrusted_source_changes_nothing(world, break_it, text, first):
-    if first and break_it is _other_origin:
+    if first and break_it in (_other_origin, _older):
         pytest.skip("needs an earlier Release to differ from")
     world.publish(make_deb(world.debs, "a"), date=datetime.now(UTC) - timedelta(days=3))
     good = world.sources()
@@ -82,6 +87,9 @@ def test_untrusted_source_changes_nothing(world, break_it, text, first):
         world.refresh()
     before = None if first else _listing(lists)
     break_it(world)
+    if not first:  # also when everything is to be fetched anew
+        with pytest.raises(TrustError, match=text):
+            world.refresh(sources=good, force=True)
     with pytest.raises(TrustError, match=text) as caught:
         world.refresh(sources=good)
     assert "'test'" in caught.value.message

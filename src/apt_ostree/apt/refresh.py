@@ -39,7 +39,7 @@ def refresh(root: AptRoot, progress: Progress, *, force: bool = False) -> tuple[
         # The user _apt must be able to pass through to apt's own partial/ directory.
         os.chmod(staging, 0o755)
         new = staging / "lists"
-        _copy_links(lists, new, skip=force)
+        _copy_links(lists, new, only_releases=force)
         raw = job.call("refresh", replace(root, lists=new), {}, progress)
         failpoint.reach("apt.before-lists-swap")
         if lists.exists():
@@ -54,13 +54,16 @@ def refresh(root: AptRoot, progress: Progress, *, force: bool = False) -> tuple[
     return infos
 
 
-def _copy_links(old: Path, new: Path, *, skip: bool) -> None:
+def _copy_links(old: Path, new: Path, *, only_releases: bool) -> None:
+    """Release files are what a source must not go back behind, or turn into another one."""
     new.mkdir(mode=0o755)
     os.chmod(new, 0o755)
-    if skip or not old.is_dir():
+    if not old.is_dir():
         return
     for entry in os.scandir(old):
-        if entry.is_file(follow_symlinks=False) and entry.name != "lock":
+        if not entry.is_file(follow_symlinks=False) or entry.name == "lock":
+            continue
+        if not only_releases or entry.name.endswith(("Release", "Release.gpg")):
             os.link(entry.path, new / entry.name)
 
 

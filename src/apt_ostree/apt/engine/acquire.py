@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from typing import Any, cast
 
 import apt_pkg
 
-from apt_ostree.errors import AptOstreeError, FetchError, TrustError
+from apt_ostree.errors import AptOstreeError, FetchError, SpaceError, TrustError
 
 # What libapt says when the content came but must not be believed (acquire-item.cc, gpgv method).
 _TRUST = re.compile(
@@ -83,6 +84,8 @@ def failure(source_id: str, text: str, *, doing: str) -> AptOstreeError:
     """TrustError or FetchError for what libapt said about a source."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["unknown error"]
     message = f"{doing} '{source_id}': {lines[0]}"
+    if os.strerror(errno.ENOSPC) in text:
+        return SpaceError(message, details=lines[1:], hint="free some space, then try again")
     if _TRUST.search(text):
         return TrustError(message, details=lines[1:], hint=_trust_hint(text))
     return FetchError(
@@ -97,6 +100,6 @@ def _trust_hint(text: str) -> str:
         return "put the source's key where Signed-By names it"
     if "changed its" in text:
         return "if this is meant, remove the old indexes with 'apt-ostree cleanup -m'"
-    if "not signed" in text:
+    if "not signed" in text or "no longer signed" in text:
         return "sign the repository, or say 'Trusted: yes' in its source"
     return "the source's signature does not verify; nothing of it was used"

@@ -30,7 +30,11 @@ def source_infos(root: AptRoot) -> tuple[SourceInfo, ...]:
 
 def release_date(root: AptRoot, source: Source) -> int:
     """The `Date` of the source's Release file in UNIX seconds; 0 when it is not there."""
-    text = release_text(root, source)
+    return date_of(release_text(root, source))
+
+
+def date_of(text: str) -> int:
+    """The `Date` field of a Release file in UNIX seconds; 0 without one."""
     match = re.search(r"^Date:\s*(.+)$", text, re.M)
     return max(0, apt_pkg.str_to_time(match[1])) if match else 0
 
