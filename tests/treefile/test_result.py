@@ -172,9 +172,12 @@ def test_warnings():
         'warning: boot-location: "new" is deprecated, use boot-location: modules',
         "warning: initramfs-args is deprecated, use /etc/dracut.conf.d",
         "warning: cliwrap is deprecated and slated for removal",
+        "note: cliwrap installs no wrappers: every tree stops apt by itself",
         "NOTICE: treefile key `lockfile-repos` is experimental and subject to change",
     )
     assert text("edition: 2024").warnings() == ()
+    said = text("edition: 2024\nselinux: true\nima: true").warnings()
+    assert [line.partition(" has")[0] for line in said] == ["warning: selinux", "warning: ima"]
 
 
 def test_derive_keys_are_refused_in_a_compose():

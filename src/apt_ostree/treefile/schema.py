@@ -78,11 +78,12 @@ class Treefile:
         "accepted, without effect", default="target")
     rpmdb_normalize: bool = key(kinds.BOOLEAN, "reproducible package database", default=False)
     # labels and devices
-    selinux: bool = key(kinds.BOOLEAN, "label files", default=False, container=False)
+    selinux: bool = key(kinds.BOOLEAN, "accepted, with a warning", default=False, container=False)
     selinux_label_version: int = key(Kind("0|1", forms.selinux_label_version),
         "accepted, without effect", default=0)
-    ignore_devices: bool = key(kinds.BOOLEAN, "skip device nodes", default=True)
-    ima: bool = key(kinds.BOOLEAN, "accepted, without effect", default=False)
+    ignore_devices: bool = key(kinds.BOOLEAN, "accepted: packages with device nodes are refused",
+        default=True)
+    ima: bool = key(kinds.BOOLEAN, "accepted, with a warning", default=False)
     # containers
     container: bool = key(kinds.BOOLEAN, "the tree is a container", default=False)
     container_cmd: tuple[str, ...] = key(kinds.list_of(kinds.text, merge=kinds.own_wins),
@@ -99,8 +100,8 @@ class Treefile:
     opt_usrlocal: str = key(kinds.choice("var", "root", "state-overlay",
         stateoverlay="state-overlay"), "what /opt and /usr/local are", default="var")
     machineid_compat: bool = key(kinds.BOOLEAN, "ship an empty /etc/machine-id", default=True)
-    cliwrap: bool = common(kinds.BOOLEAN, "install wrappers of package tools", default=False)
-    cliwrap_binaries: tuple[str, ...] = common(NAMES, "programs to wrap", default=())
+    cliwrap: bool = common(kinds.BOOLEAN, "accepted, with a warning", default=False)
+    cliwrap_binaries: tuple[str, ...] = common(NAMES, "accepted, without effect", default=())
     readonly_executables: bool = key(kinds.BOOLEAN, "programs without write bits", default=False)
     # services and identity
     units: tuple[str, ...] = key(kinds.list_of(forms.unit), "units to enable", default=())
@@ -113,9 +114,9 @@ class Treefile:
     mutate_os_release: str | None = key(kinds.STRING,
         "os-release text that the version replaces", is_substituted=True)
     # accounts
-    sysusers: str = key(kinds.choice("compose-auto", "compose-forced"), "how accounts are made",
+    sysusers: str = key(kinds.choice("compose-auto", "compose-forced"), "accepted, without effect",
         default="compose-auto")
-    etc_group_members: tuple[str, ...] = key(NAMES, "groups kept in /etc/group", default=())
+    etc_group_members: tuple[str, ...] = key(NAMES, "accepted: all groups are in /etc/group", default=())
     preserve_passwd: bool = key(kinds.BOOLEAN, "keep ids of the previous commit", default=True,
         container=False)
     check_passwd: AccountCheck = key(forms.account_check(is_group=False),  # noqa: RUF009
@@ -191,6 +192,11 @@ class Treefile:
             said.append("warning: initramfs-args is deprecated, use /etc/dracut.conf.d")
         if self.cliwrap:
             said.append("warning: cliwrap is deprecated and slated for removal")
+            said.append("note: cliwrap installs no wrappers: every tree stops apt by itself")
+        if self.selinux:
+            said.append("warning: selinux has no effect: trees are not labelled")
+        if self.ima:
+            said.append("warning: ima has no effect: packages carry no file signatures")
         if "lockfile-repos" in self.given:
             said.append(
                 "NOTICE: treefile key `lockfile-repos` is experimental and subject to change"
