@@ -116,7 +116,8 @@ class Treefile:
     # accounts
     sysusers: str = key(kinds.choice("compose-auto", "compose-forced"), "accepted, without effect",
         default="compose-auto")
-    etc_group_members: tuple[str, ...] = key(NAMES, "accepted: all groups are in /etc/group", default=())
+    etc_group_members: tuple[str, ...] = key(NAMES,
+        "accepted: all groups are in /etc/group", default=())
     preserve_passwd: bool = key(kinds.BOOLEAN, "keep ids of the previous commit", default=True,
         container=False)
     check_passwd: AccountCheck = key(forms.account_check(is_group=False),  # noqa: RUF009
