@@ -40,7 +40,9 @@ def root(tmp_path) -> Path:
     dracut.write_text(PROGRAM)
     dracut.chmod(0o755)
     module = root / "usr/lib/dracut/modules.d/50net/module-setup.sh"
-    module.write_text('check() { require_binaries curl; }\ninst_multiple -o "fsck.$type"\n')
+    module.write_text(
+        '# walk the tree\ncheck() { require_binaries curl; }\ninst_multiple -o "fsck.$type"\n'
+    )
     (root / "usr/lib/udev/rules.d/60.rules").write_text('RUN+="blkhelper --x"\n')
     (root / "usr/bin/ip").write_text("program of a package")
     (root / "usr/etc/cache").write_text("made by a script")
@@ -92,7 +94,8 @@ def test_an_image_is_used_again(root, repo, made):
 
 
 @pytest.mark.parametrize(
-    "path", ["usr/bin/htop", "usr/share/anything", "usr/lib/libx.so.1", "usr/etc/other"]
+    "path",
+    ["usr/bin/htop", "usr/bin/tree", "usr/share/anything", "usr/lib/libx.so.1", "usr/etc/other"],
 )
 def test_what_dracut_does_not_know_of_is_no_reason(root, repo, made, path):
     (root / path).write_text("new")

@@ -42,6 +42,7 @@ _CONFIGURATION = ("usr/etc/dracut.conf", "usr/etc/dracut.conf.d", "usr/lib/dracu
 _PROGRAMS = ("usr/bin", "usr/sbin")
 _NAMING = ("usr/lib/dracut", "usr/lib/udev/rules.d", *_CONFIGURATION)
 # A name in shell or rules; the part of one before or after a variable or a pattern.
+_COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 _WORD = re.compile(r"[\w.+-]+")
 _BEGIN = re.compile(r"([\w.+-]{2,})[$*{?\[]")
 _END = re.compile(r"[*}]([\w.+-]{3,})")
@@ -162,13 +163,15 @@ def _names(folder: Path) -> list[str]:
 
 
 def _text(place: Path) -> str:
-    """All that scripts, rules and configuration at or below a path say."""
+    """All that scripts, rules and configuration at or below a path say, without comments: they
+    are English, and so are many programs' names."""
     files = [place] if place.is_file() else place.rglob("*")
-    return "\n".join(
+    text = "\n".join(
         f.read_text("utf-8", "replace")
         for f in files
         if f.suffix in (".sh", ".rules", ".conf") and f.is_file()
     )
+    return _COMMENT.sub("", text)
 
 
 def _contents(root: Path, place: str) -> list[tuple[str, str]]:
