@@ -30,7 +30,7 @@ from apt_ostree.model.progress import Progress, Timings, task
 from apt_ostree.ostree.repo import Repo
 from apt_ostree.ostree.tree import Tree
 from apt_ostree.sandbox.bwrap import target_root
-from apt_ostree.sandbox.policy import DRACUT
+from apt_ostree.sandbox.policy import DRACUT, Policy
 from apt_ostree.system import failpoint, fs
 
 
@@ -39,8 +39,7 @@ class Inputs:
     """Everything that decides the tree besides the plan's packages.
 
     `lower` is the base checked out; `ledger` and `reserved` are the account numbers that names had
-    on this machine, and that it has now; `machine_etc` is the machine's `/etc` for an initramfs
-    that shall contain parts of it, None otherwise.
+    on this machine, and that it has now; `policy` bounds what scripts may do.
     """
 
     plan: Plan
@@ -50,6 +49,7 @@ class Inputs:
     entries: Mapping[str, Entry]
     ledger: Ledger
     reserved: Ledger
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,9 @@ def layered(
                 entries = {**inputs.entries, **archives_of(lacking)}
                 inputs = replace(inputs, entries=entries)
             packages = space.directory / "packages"
+            failpoint.reach("build.before-checkout")
             lay.checkout(repo, choice, packages)
+            failpoint.reach("build.after-checkout")
         archives = space.directory / "debs"
         archives.mkdir()
         lower = [packages, inputs.lower] if choice.laid else [inputs.lower]
@@ -113,6 +115,7 @@ def layered(
                         digest=plan.digest,
                     ),
                 )  # fmt: skip
+            failpoint.reach("build.after-commit")
     return Built(checksum, ledger)
 
 
@@ -146,7 +149,7 @@ def _fill(
     before = accounts.load(root / accounts.ETC)
     with timings.phase("seed"):
         var.seed(root)
-    with target_root(root, source_date_epoch=epoch) as box:
+    with target_root(root, policy=inputs.policy, source_date_epoch=epoch) as box:
         install.run(root, job, box=box, progress=progress, timings=timings)
     with timings.phase("accounts"):
         settled = ids.settle(

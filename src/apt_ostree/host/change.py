@@ -334,6 +334,7 @@ def _tree(
     inputs = build.Inputs(
         draft.plan, draft.origin, draft.base, lower, entries,
         ledger=machine.ledger(where), reserved=machine.accounts(where),
+        policy=machine.script_policy(where),
     )  # fmt: skip
 
     def archives_of(keys: Collection[str]) -> Mapping[str, Entry]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,17 @@ from apt_ostree.apt.root import AptRoot
 from apt_ostree.assemble import accounts as account_files
 from apt_ostree.assemble import ids
 from apt_ostree.assemble.ids import Ledger
+from apt_ostree.errors import AptOstreeError
 from apt_ostree.host import aptconf, base
 from apt_ostree.host import plan as plans
 from apt_ostree.host.target import Target
 from apt_ostree.model.change import Options
 from apt_ostree.model.origin import Origin
-from apt_ostree.system import fs
+from apt_ostree.sandbox.policy import MAINTAINER, Policy
+from apt_ostree.system import failpoint, fs
 from apt_ostree.system.run import run
+
+log = logging.getLogger(__name__)
 
 IDS = "ids.json"
 TREEFILE = "usr/share/apt-ostree/treefile.json"
@@ -54,16 +60,41 @@ def apt_root(
 
 def _recommends(where: Target) -> bool:
     """`Recommends=` of the daemon's configuration; true where nothing is said."""
-    if where.merge is None:
-        return True
-    path = where.merge.directory / DAEMON_CONF
-    if not path.is_file():
-        return True
-    for line in path.read_text(errors="replace").splitlines():
-        key, equals, value = line.partition("=")
-        if equals and key.strip() == "Recommends":
-            return value.strip().lower() not in ("false", "0", "no")
-    return True
+    value = _setting(where, "Recommends")
+    return value is None or value.lower() not in ("false", "0", "no")
+
+
+def script_policy(where: Target) -> Policy:
+    """What maintainer scripts may do here: `ScriptTimeout=` (seconds) and `ScriptProcessLimit=` of
+    the daemon's configuration; a value that is no positive number is warned of and not used."""
+    timeout, processes = _number(where, "ScriptTimeout"), _number(where, "ScriptProcessLimit")
+    return replace(
+        MAINTAINER,
+        timeout_s=timeout or MAINTAINER.timeout_s,
+        process_limit=processes or MAINTAINER.process_limit,
+    )
+
+
+def _number(where: Target, key: str) -> int | None:
+    value = _setting(where, key)
+    if value is None:
+        return None
+    if not value.isascii() or not value.isdigit() or int(value) == 0:
+        log.warning("/%s: %s=%s is not a positive number", DAEMON_CONF, key, value)
+        return None
+    return int(value)
+
+
+def _setting(where: Target, key: str) -> str | None:
+    """The last value of a key of the daemon's configuration, as the machine has it now."""
+    path = None if where.merge is None else where.merge.directory / DAEMON_CONF
+    found = None
+    if path is not None and path.is_file():
+        for line in path.read_text(errors="replace").splitlines():
+            name, equals, value = line.partition("=")
+            if equals and name.strip() == key:
+                found = value.strip()
+    return found
 
 
 def trim(where: Target, checksum: str) -> dict[str, Any]:
@@ -89,9 +120,16 @@ def accounts(where: Target) -> Ledger:
 def ledger(where: Target) -> Ledger:
     """Every number that a package's account ever had on this machine."""
     path = _ids(where)
-    if not path.is_file():
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
         return Ledger()
-    return Ledger.loads(path.read_bytes(), source=str(path))
+    except OSError as err:
+        raise AptOstreeError(
+            f"cannot read {path}: {err.strerror}",
+            hint="move it away; it is made again from /etc/passwd and /etc/group",
+        ) from err
+    return Ledger.loads(data, source=str(path))
 
 
 def remember(where: Target, now: Ledger) -> None:
@@ -100,7 +138,9 @@ def remember(where: Target, now: Ledger) -> None:
     data = ids.union(now, ledger(where)).dumps()
     if not path.is_file() or path.read_bytes() != data:
         path.parent.mkdir(parents=True, exist_ok=True)
+        failpoint.reach("ids.before-write")
         fs.write_atomic(path, data)
+        failpoint.reach("ids.after-write")
 
 
 def _ids(where: Target) -> Path:

@@ -149,7 +149,7 @@ class Dpkg:
         run = talk.run_of(failure)
         arguments = run.arguments if run is not None else ()
         label = f"{failure.package}.{failure.script}"
-        call = " ".join((failure.script, *(a or "''" for a in arguments)))
+        call = _call(failure.script, arguments)
         return ScriptError(
             f"package {failure.package}: {call} {failure.how}",
             package=failure.package, script=failure.script, arguments=arguments,
@@ -164,7 +164,7 @@ class Dpkg:
             return err
         reason = err.message.removeprefix("dpkg ")
         return ScriptError(
-            f"package {run.package}: {' '.join((run.script, *run.arguments)).rstrip()} {reason}",
+            f"package {run.package}: {_call(run.script, run.arguments)} {reason}",
             package=run.package, script=run.script, arguments=run.arguments,
             hint=self._journal_hint(run.label),
             details=[f"{run.label}: {line}" for line in run.tail],
@@ -174,6 +174,10 @@ class Dpkg:
         if not self.is_journaled:
             return None
         return f"run `journalctl -t 'apt-ostree({label})'` for more information"
+
+
+def _call(script: str, arguments: Sequence[str]) -> str:
+    return " ".join((script, *(a or "''" for a in arguments)))
 
 
 def _with_names(text: str, debs: dict[str, Path]) -> str:
