@@ -65,11 +65,20 @@ def _guarded(words: list[str], out: Output, env: Mapping[str, str]) -> int:
     except Exception as err:
         if env.get("APTOSTREE_DEBUG") or err is out.write_error:
             raise
+        if isinstance(err, OSError) and (refusal := _refusal(err)) is not None:
+            out.error(refusal.message, hint=refusal.hint)
+            return refusal.exit_code
         out.error(
             f"internal error: {type(err).__name__}: {err}",
             hint="This is a bug in apt-ostree; APTOSTREE_DEBUG=1 shows where it happened.",
         )
         return 1
+
+
+def _refusal(err: OSError) -> AptOstreeError | None:
+    from apt_ostree.system import fs  # only on failure: start-up counts
+
+    return fs.refusal(err)
 
 
 def _as_failures(words: list[str], out: Output, env: Mapping[str, str]) -> int:

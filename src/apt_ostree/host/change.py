@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from apt_ostree.apt.root import AptRoot
-from apt_ostree.assemble import etc_overlay, workspace
+from apt_ostree.assemble import etc_overlay
 from apt_ostree.assemble.entry import Entry
 from apt_ostree.assemble.importer import Want
 from apt_ostree.assemble.package_cache import PackageCache
@@ -82,12 +82,13 @@ def run(
         where = target.find(Sysroot.open(sysroot), stateroot)
         return _carry_out(where, change, options, files, progress, timings)
     with target.locked(sysroot, stateroot) as where:
-        workspace.sweep(where.repo.path)
         try:
             outcome = _carry_out(where, change, options, files, progress, timings)
-        except (AptOstreeError, KeyboardInterrupt) as err:
+        except (AptOstreeError, OSError, KeyboardInterrupt) as err:
             if not options.only_check:
                 _record(where, options, error=err)
+            if isinstance(err, AptOstreeError):
+                space.add_way_out(err)
             raise
         if outcome.deployment is not None:
             _record(where, options, outcome=outcome)
@@ -107,8 +108,10 @@ def _collect(where: Target, progress: Progress) -> None:
     """Clean up; the deployment stands by now, so a failure here is not the change's."""
     try:
         garbage.collect(where.sysroot, progress)
-    except AptOstreeError as err:
+    except (AptOstreeError, OSError) as err:
         progress.message(f"warning: cleaning up failed: {err}")
+    except KeyboardInterrupt:
+        progress.message("warning: cleaning up was interrupted; the change itself is done")
 
 
 def _record(
@@ -164,6 +167,7 @@ def _carry_out(
         checksum = _tree(where, draft, cache, entries, obtain, progress, timings)
     with timings.phase("deploy"), task(progress, "Writing deployment"):
         failpoint.reach("change.before-deploy")
+        space.check_boot(where, checksum)
         made = where.sysroot.deploy(
             where.stateroot, checksum, origin=str(draft.origin), kargs=draft.kargs,
             overlay=_overlay(where, draft.origin, progress),
@@ -239,7 +243,7 @@ def _decided(
                 )
             _refuse_inactive(change, plan, options)
         if not _is_same_tree(where, origin, change):
-            space.check(where, plan)
+            space.check(where, plan, origin)
         wanted = boot_args.edited(_options_line(where, change), change.kargs)
         yield Draft(
             origin, checksum, plan, wanted,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from apt_ostree.errors import AptOstreeError
 from apt_ostree.host import status
 from apt_ostree.insight import history
 from apt_ostree.insight.history import Entry
@@ -34,6 +35,15 @@ def record(
     change stands, a warning is logged and None returned.
     """
     uid = os.getuid()
+    try:
+        shown = (
+            None
+            if deployment is None
+            else status.describe(sysroot.repo, deployment, has_lists=True)
+        )
+    except AptOstreeError as err:
+        log.warning("no history was written: %s", err)
+        return None
     entry = Entry(
         created_ns=clock(),
         command_line=command_line,
@@ -42,9 +52,7 @@ def record(
         sudo_user=env.get("SUDO_USER"),
         plan_digest=plan_digest,
         result=history.DONE if error is None else _one_line(error),
-        deployment=None
-        if deployment is None
-        else status.describe(sysroot.repo, deployment, has_lists=True),
+        deployment=shown,
     )
     folder = sysroot.path / "ostree/deploy" / stateroot / "var" / history.FOLDER
     try:

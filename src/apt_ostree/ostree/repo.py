@@ -178,6 +178,16 @@ class Repo:
             _, stream, _, _ = self.handle.load_file(file.get_checksum(), None)
             return b"" if stream is None else _read_all(stream)
 
+    def file_info(self, rev: str, path: str) -> tuple[str, int] | None:
+        """(checksum of the object, bytes) of a regular file in a commit, None without it."""
+        file = self.root(rev).resolve_relative_path(path)
+        with translate(f"reading {path} in {rev}"):
+            if not file.query_exists(None):
+                return None
+            info = file.query_info("standard::size", Gio.FileQueryInfoFlags.NOFOLLOW_SYMLINKS, None)
+            file.ensure_resolved()
+            return str(file.get_checksum()), int(info.get_size())
+
     def list_dir(self, rev: str, path: str) -> list[str]:
         """Names in a directory of a commit; empty when there is no such directory."""
         folder = self.root(rev).resolve_relative_path(path)
