@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from apt_ostree.assemble import workspace
+from apt_ostree.errors import AptOstreeError
 from apt_ostree.ostree.repo import Repo
 from apt_ostree.system import mount
 
@@ -84,6 +85,13 @@ def test_whiteouts_and_opaque_directories_become_a_value(repo, lower):
         assert os.listxattr(space.upper) == []
         assert (space.upper / "usr/dir/new").exists()
         assert not os.path.lexists(space.upper / "usr/gone")
+
+
+def test_a_pipe_is_named_before_libostree_fails(tmp_path):
+    (tmp_path / "usr").mkdir()
+    os.mkfifo(tmp_path / "usr/pipe")
+    with pytest.raises(AptOstreeError, match="/usr/pipe is no file, directory or link"):
+        workspace.settle_upper(tmp_path)
 
 
 def test_nothing_stays_and_the_dead_are_swept(repo, lower):

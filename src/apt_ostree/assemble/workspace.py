@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from apt_ostree.errors import AptOstreeError
 from apt_ostree.system import failpoint, fs, mount
 
 PREFIX = "apt-ostree-"
@@ -98,7 +99,8 @@ def settle_upper(upper: Path) -> UpperChanges:
     """Make an unmounted upper directory plain: whiteouts and overlay attributes become a value.
 
     A whiteout is a character device 0:0, an opaque directory hides what is below it (kernel:
-    overlayfs.rst).  File capabilities and other attributes stay.  Cost: O(upper).
+    overlayfs.rst).  File capabilities and other attributes stay.  Raises AptOstreeError naming a
+    device, pipe or socket, which no commit can hold.  Cost: O(upper).
     """
     removed: list[str] = []
     cleared: list[str] = []
@@ -114,8 +116,13 @@ def settle_upper(upper: Path) -> UpperChanges:
                     removed.append(path)
                     os.unlink(entry.path)
                     continue
-                is_dir = stat.S_ISDIR(info.st_mode)
-                if stat.S_ISLNK(info.st_mode):
+                is_dir, is_link = stat.S_ISDIR(info.st_mode), stat.S_ISLNK(info.st_mode)
+                if not is_dir and not is_link and not stat.S_ISREG(info.st_mode):
+                    raise AptOstreeError(
+                        f"{path} is no file, directory or link",
+                        hint="a tree cannot hold it; make it when it is used, by tmpfiles.d(5)",
+                    )
+                if is_link:
                     continue  # trusted.* on links is not used by overlayfs without redirects
                 if _strip(entry.path) and is_dir:
                     cleared.append(path)
