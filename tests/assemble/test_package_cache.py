@@ -165,7 +165,7 @@ def test_find_and_remove(cache, tmp_path):
     assert len(cache.refs()) == 2
 
 
-@pytest.mark.parametrize("point", ["import.before-commit", "import.after-commit", "import.before-ref",
+@pytest.mark.parametrize("point", ["import.before-commit", "import.before-ref",
                                    "repo.before-commit-transaction"])  # fmt: skip
 @pytest.mark.parametrize("action", ["error", "kill"])
 def test_a_crash_leaves_the_cache_as_it_was(repo, tmp_path, point, action):

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.root, pytest.mark.network]
 
 # Reached by an install of one package; the others belong to composes, clean-ups and refreshes.
 INSTALL_POINTS = (
-    "import.before-commit", "import.after-commit", "import.before-ref",
+    "import.before-commit", "import.before-ref",
     "repo.before-commit-transaction", "repo.after-commit-transaction", "install.before-scripts",
     "install.after-scripts", "build.before-commit", "change.before-deploy",
     "deploy.before-checkout", "deploy.before-write", "deploy.after-write", "cleanup.before-prune",

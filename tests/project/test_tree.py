@@ -110,3 +110,20 @@ def test_listed_packages_exist_in_the_suite():
 def test_shell_scripts_are_shell(script):
     subprocess.run(["sh", "-n", TOP / script], check=True)
     assert (TOP / script).stat().st_mode & 0o111
+
+
+POINT = re.compile(r"""["'=;]([a-z]+\.(?:before|after)-[a-z-]+)""")
+
+
+def test_failure_points_that_tests_arm_exist():
+    """A point that is not there any more makes a test pass for nothing, or wait for a crash."""
+    sources = "\n".join(p.read_text() for p in python_files())
+    there = set(re.findall(r'failpoint\.reach\("([^"]+)"\)', sources))
+    armed = {}
+    for path in tracked():
+        name = str(path.relative_to(TOP))
+        if path.suffix == ".py" and name.startswith("tests/"):
+            for point in POINT.findall(path.read_text()):
+                armed.setdefault(point, name)
+    assert len(armed) > 10
+    assert {point: name for point, name in armed.items() if point not in there} == {}
