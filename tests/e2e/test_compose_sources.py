@@ -58,8 +58,8 @@ architectures: [i386]
         "provider-1.0.all", "i386-only-1.0.i386",
     }  # fmt: skip
     assert set(planned(composer, "packages: [multi/test]\n")) == {"multi-2.0.all"}
-    error = composer.refused("packages: [nowhere, multy, multi=9]\n", "--dry-run")
-    assert "Packages not found: multi=9, multy, nowhere" in error
+    error = composer.refused("packages: [nowhere, multix, multi=9]\n", "--dry-run")
+    assert "Packages not found: multi=9, multix, nowhere" in error
     assert f"{composer.directory}/tree.yaml:5" in error
     assert "multi" in error.splitlines()[-1]  # the near miss is the hint
 
