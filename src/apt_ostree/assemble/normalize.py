@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 
 from apt_ostree.apt import dpkgdb
@@ -29,10 +27,6 @@ _ADMIN_JUNK = (
     "status-old", "statoverride-old", "triggers/Lock", "triggers/Unincorp", "methlock",
 )  # fmt: skip
 _ADMIN_FOLDERS = ("parts", "updates", "methods")
-# Stamps in generated files: pattern of the path, what to cut, why.
-_STAMPS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
-    ("usr/etc/mailcap", re.compile(rb"(?m)^# .*generated.*\n", re.IGNORECASE)),
-)
 
 
 def leftovers(root: Path, upper: Path) -> tuple[str, ...]:
@@ -110,21 +104,3 @@ def _sort_debconf(tree: DirTree, folder: str) -> None:
         ordered = b"".join(r + b"\n\n" for r in records)
         if ordered != data:
             tree.write(f"{folder}/{name}", ordered, mode=0o644)
-
-
-def stamps(root: Path, upper: Path) -> None:
-    """Cut times of generation out of generated files."""
-    with DirTree(root) as tree:
-        for path, pattern in _STAMPS:
-            if not (upper / path).exists():
-                continue
-            _rewrite(tree, path, partial(pattern.sub, b""))
-
-
-def _rewrite(tree: DirTree, path: str, change: Callable[[bytes], bytes]) -> None:
-    data, info = tree.read(path), tree.stat(path)
-    if data is None or info is None:
-        return
-    new = change(data)
-    if new != data:
-        tree.write(path, new, mode=info.st_mode & 0o7777, owner=(info.st_uid, info.st_gid))

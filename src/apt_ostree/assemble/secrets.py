@@ -94,7 +94,9 @@ umask 077
 def remove(root: Path, upper: Path) -> tuple[str, ...]:
     """Delete every secret that the build made; returns the paths.
 
-    Only what is in `upper` (`root` itself for a plain root) can be new, so the cost is O(upper).
+    Links to it from the same directory go with it (`/etc/ssl/certs/HASH.0`, whose maker makes them
+    again).  Only what is in `upper` (`root` itself for a plain root) can be new, so the cost is
+    O(upper).
     The machine id becomes an empty file: "not the first boot, the id is made at run time"
     (machine-id(5)).
     """
@@ -103,13 +105,18 @@ def remove(root: Path, upper: Path) -> tuple[str, ...]:
         along = None if os.path.samestat(os.stat(root), os.stat(upper)) else upper
         found = [f.path for f in walk(tree, "usr/etc", along=along) if not f.is_dir]
         for path in found:
-            if is_secret(path):
+            if is_secret(path) or is_secret(_beside(path, tree.readlink(path))):
                 tree.remove(path)
                 gone.append(path)
         if MACHINE_ID in found and tree.read(MACHINE_ID) != b"":
             tree.write(MACHINE_ID, b"", mode=0o444)
             gone.append(MACHINE_ID)
     return tuple(gone)
+
+
+def _beside(path: str, target: str | None) -> str:
+    """Where a link leads when it leads to a name in its own directory, else nowhere ("")."""
+    return "" if not target or "/" in target else f"{os.path.dirname(path)}/{target}"
 
 
 def is_secret(path: str) -> bool:

@@ -39,12 +39,13 @@ _INTEGRATION = (
     ("/var/lib/apt", "0755"), ("/var/lib/apt/lists", "0755"), ("/var/lib/dbus", "0755"),
     ("/var/usrlocal", "0755"),
     *((f"/var/usrlocal/{d}", "0755")
-      for d in ("bin", "etc", "games", "include", "lib", "man", "sbin", "share", "src")),
+      for d in ("bin", "etc", "games", "include", "lib", "sbin", "share", "share/man", "src")),
     ("/run/media", "0755"),
 )  # fmt: skip
 _LINKS = (
     ("/var/lib/dpkg", f"../../{ADMINDIR}"),
     ("/var/lib/dbus/machine-id", "/etc/machine-id"),
+    ("/var/usrlocal/man", "share/man"),  # as base-files makes it
     ("/var/run", "/run"),
     ("/var/lock", "/run/lock"),
 )
