@@ -2,41 +2,62 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
 
 @dataclass
 class Series:
-    """Wall seconds and peak resident set (MB, largest single process) of each run."""
+    """What was measured of one command: wall seconds, the resident set of the largest process
+    (MB), and the phases that the command reported, of each run."""
 
     seconds: list[float] = field(default_factory=list)
     peak_mb: list[float] = field(default_factory=list)
+    phases: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def median(self) -> float:
         return statistics.median(self.seconds)
 
+    @property
+    def phase_medians(self) -> dict[str, float]:
+        names = list(dict.fromkeys(name for run in self.phases for name in run))
+        return {n: statistics.median(run.get(n, 0.0) for run in self.phases) for n in names}
 
-def once(argv: Sequence[str], series: Series, **env: str) -> None:
-    """Run a command to its end and note time and memory; its failure ends the benchmark."""
-    start = time.monotonic()
-    child = subprocess.Popen(
-        argv, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **env},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    said = child.stderr.read().decode(errors="replace") if child.stderr else ""
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    series.seconds.append(time.monotonic() - start)
-    series.peak_mb.append(usage.ru_maxrss / 1024)
-    if child.returncode != 0:
-        sys.exit(f"benchmark command failed: {' '.join(argv)}\n{said[-2000:]}")
+
+def once(argv: Sequence[str], series: Series, **env: str) -> str:
+    """Run a command to its end and note time and memory; its failure ends the benchmark.
+
+    Returns its standard output.  When that is JSON with `timings`, they are noted as phases.
+    """
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complaints:
+        start = time.monotonic()
+        child = subprocess.Popen(
+            argv, env={"PATH": PATH, "LC_ALL": "C.UTF-8", **env}, stdin=subprocess.DEVNULL,
+            stdout=said, stderr=complaints,
+        )  # fmt: skip
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        series.seconds.append(time.monotonic() - start)
+        series.peak_mb.append(usage.ru_maxrss / 1024)
+        said.seek(0)
+        complaints.seek(0)
+        output = said.read().decode(errors="replace")
+        if child.returncode != 0:
+            last = complaints.read().decode(errors="replace")[-2000:]
+            sys.exit(f"benchmark command failed: {' '.join(argv)}\n{output[-500:]}\n{last}")
+    if output.startswith("{"):
+        series.phases.append(json.loads(output).get("timings", {}))
+    return output
 
 
 @dataclass(frozen=True)
@@ -62,6 +83,8 @@ class Row:
             "ours-s": [round(s, 3) for s in self.ours.seconds],
             "theirs-s": [round(s, 3) for s in self.theirs.seconds],
             "ours-peak-mb": round(max(self.ours.peak_mb)),
+            "theirs-peak-mb": round(max(self.theirs.peak_mb)),
+            "ours-phases-s": {n: round(s, 3) for n, s in self.ours.phase_medians.items()},
         }
 
 

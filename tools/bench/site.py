@@ -15,6 +15,8 @@ from bench.measure import Series, once
 TOP = Path(__file__).resolve().parents[2]
 PROGRAM = str(TOP / "bin/apt-ostree")
 EXAMPLES = {"bookworm": "debian-12-minimal", "trixie": "debian-13-minimal"}
+# What the examples leave out of their trees, so that both sides write the same files.
+TRIM = ("doc", "man", "info", "gtk-doc", "groff", "lintian", "linda")
 
 
 def quiet(*argv: str) -> str:
@@ -27,6 +29,11 @@ def codename() -> str:
     return dict(line.split("=", 1) for line in lines if "=" in line)["VERSION_CODENAME"]
 
 
+def remove_tree(path: Path) -> None:
+    """Remove a directory; `rm` is faster than shutil, and absence is no failure."""
+    subprocess.run(["rm", "-rf", "--one-file-system", str(path)], check=True)
+
+
 class Site:
     """Everything below one directory; `cache` survives between runs of the benchmark."""
 
@@ -34,6 +41,7 @@ class Site:
         self.folder = folder
         self.cache = folder / "cache"
         self.sysroot = folder / "sysroot"
+        self.repo = self.sysroot / "ostree/repo"
         self.chroot = folder / "chroot"
         self.example = TOP / "examples" / f"{EXAMPLES[codename()]}.yaml"
         number = EXAMPLES[codename()].split("-")[1]
@@ -42,29 +50,44 @@ class Site:
 
     # -- ours
 
-    def compose(self, treefile: Path, repo: Path, cache: Path, series: Series, *more: str) -> None:
-        once([PROGRAM, "compose", "tree", f"--repo={repo}", f"--cachedir={cache}", *more,
-              str(treefile)], series)  # fmt: skip
+    def compose_argv(self, treefile: Path, repo: Path, cache: Path, *more: str) -> list[str]:
+        return [PROGRAM, "compose", "tree", f"--repo={repo}", f"--cachedir={cache}", *more,
+                str(treefile)]  # fmt: skip
 
-    def on(self, command: str, *argv: str, series: Series | None = None) -> None:
-        once([PROGRAM, command, f"--sysroot={self.sysroot}", *argv], series or Series())
+    def compose(self, treefile: Path, repo: Path, cache: Path, series: Series, *more: str) -> None:
+        once(self.compose_argv(treefile, repo, cache, "--json", *more), series)
+
+    def on_argv(self, command: str, *argv: str) -> list[str]:
+        return [PROGRAM, command, f"--sysroot={self.sysroot}", *argv]
+
+    def on(self, command: str, *argv: str, series: Series | None = None, **env: str) -> None:
+        once(self.on_argv(command, *argv, "--json"), series or Series(), **env)
+
+    def new_base(self) -> None:
+        """A new base commit of equal content: an earlier result must not be found again."""
+        self.compose(self.example, self.repo, self.cache, Series(), "--force-nocache")
 
     def prepare(self) -> None:
         """A sysroot with the example deployed."""
         for path in self.sysroot.glob("ostree/deploy/*/deploy/*"):
             if path.is_dir():
                 subprocess.run(["chattr", "-i", str(path)], check=False)
-        shutil.rmtree(self.sysroot, ignore_errors=True)
+        remove_tree(self.sysroot)
         once([PROGRAM, "init", "--stateroot=debian", str(self.sysroot)], Series())
-        self.compose(self.example, self.sysroot / "ostree/repo", self.cache, Series())
+        self.compose(self.example, self.repo, self.cache, Series())
         self.on("rebase", self.ref)
-        self.on("refresh-md")
+        once(self.on_argv("refresh-md"), Series())
 
-    def keep(self, *packages: str) -> None:
-        """Have packages imported, and a pinned deployment that keeps them in the cache."""
+    def keep(self, *packages: str) -> int:
+        """Have packages imported, and a pinned deployment that keeps them in the cache.
+
+        Returns how many packages are layered then.
+        """
         self.on("install", "--idempotent", *packages)
+        count = len(json.loads(once(self.on_argv("list", "--layered", "--json"), Series())))
         quiet("ostree", "admin", f"--sysroot={self.sysroot}", "pin", "0")
         self.on("uninstall", "--all")
+        return count
 
     def versions(self) -> list[str]:
         """`name=version` of every package of the base."""
@@ -81,12 +104,14 @@ class Site:
         self.run_in(self.chroot, "apt-get", "-q", "update")
 
     def bootstrap(self, target: Path, series: Series) -> None:
-        shutil.rmtree(target, ignore_errors=True)
+        remove_tree(target)
         archives = self.folder / "mm-archives"
         archives.mkdir(exist_ok=True)
         once(
             ["mmdebstrap", "--variant=essential", "--mode=root",
              '--aptopt=APT::Sandbox::User "root"', "--aptopt=APT::Install-Recommends false",
+             *(f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in TRIM),
+             "--dpkgopt=path-include=/usr/share/doc/*/copyright",
              f"--setup-hook=mkdir -p $1/var/cache/apt/archives; "
              f"cp {archives}/*.deb $1/var/cache/apt/archives/ 2>/dev/null || :",
              f"--customize-hook=cp -n $1/var/cache/apt/archives/*.deb {archives}/ || :",
@@ -100,20 +125,23 @@ class Site:
 
     @contextmanager
     def fresh_chroot(self) -> Iterator[Path]:
-        """The chroot with an overlay over it, so that every run starts from the same state."""
-        work = self.folder / "overlay"
-        shutil.rmtree(work, ignore_errors=True)
-        for name in ("upper", "work", "root"):
-            (work / name).mkdir(parents=True)
-        root = work / "root"
-        with (
-            mount.overlay(root, lower=[self.chroot], upper=work / "upper", work=work / "work"),
-            mount.bind(Path("/proc"), root / "proc"),
-            mount.bind(Path("/dev"), root / "dev"),
-        ):
+        """A plain copy of the chroot, so that every run starts from the same state."""
+        root = self.folder / "copy"
+        remove_tree(root)
+        quiet("cp", "-a", str(self.chroot), str(root))
+        quiet("sync", "-f", str(root))  # the copy's own writing is not what is measured
+        with mount.bind(Path("/proc"), root / "proc"), mount.bind(Path("/dev"), root / "dev"):
             yield root
+        remove_tree(root)
 
     def download(self, packages: Sequence[str]) -> None:
         """Put the .debs of packages and what they need into the chroot's archive cache."""
         with mount.bind(Path("/dev"), self.chroot / "dev"):
             self.run_in(self.chroot, "apt-get", "-qy", "--download-only", "install", *packages)
+
+    def copy_cache(self, cold: Path) -> None:
+        """A compose cache that has the downloads and lists, and no imported package."""
+        remove_tree(cold)
+        cold.mkdir()
+        shutil.copytree(self.cache / "archives", cold / "archives")
+        shutil.copytree(self.cache / "apt", cold / "apt")
