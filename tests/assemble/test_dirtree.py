@@ -45,6 +45,20 @@ def test_links_are_never_followed(place):
     assert (place / "tree/file").read_text() == "mine"
 
 
+@pytest.mark.parametrize("path", ["../outside", "a/../../outside", "a/b/.."])
+def test_paths_with_dots_are_refused(place, path):
+    owner = os.geteuid(), os.getegid()
+    with DirTree(place / "tree") as tree:
+        assert tree.read(f"{path}/file") is None
+        assert tree.stat(f"{path}/file") is None
+        assert not tree.remove(f"{path}/file")
+        with pytest.raises(NotADirectoryError):
+            tree.make_dirs(f"{path}/new")
+        with pytest.raises(NotADirectoryError):
+            tree.write(f"{path}/file", b"no", owner=owner)
+    assert (place / "outside/file").read_text() == "outside"
+
+
 def test_remove_takes_everything_below(place):
     with DirTree(place / "tree") as tree:
         os.symlink(place / "outside", place / "tree/a/b/link")

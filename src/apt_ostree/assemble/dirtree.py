@@ -2,11 +2,13 @@
 
 Package scripts may leave any link anywhere (`/var/lib/x -> /etc`); work on a tree from outside
 must not follow it onto the machine that builds.  Every directory of a path is opened by itself
-with O_NOFOLLOW.  Paths are relative to the tree, without `.` and `..`.
+with O_NOFOLLOW.  Paths are relative to the tree; one with `..` is refused, since it may come from
+a file of a package.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -18,6 +20,13 @@ from typing import Self
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # What moves with a directory besides owner and mode; overlayfs's own attributes must not.
 _KEPT_XATTRS = ("user.", "security.capability", "system.posix_acl_")
+
+
+def _parts(path: str) -> list[str]:
+    parts = [part for part in path.split("/") if part]
+    if ".." in parts or "." in parts:
+        raise NotADirectoryError(errno.ENOTDIR, "leads out of the tree", path)
+    return parts
 
 
 class DirTree:
@@ -40,7 +49,7 @@ class DirTree:
         """
         fd = os.dup(self.fd)
         try:
-            for part in filter(None, path.split("/")):
+            for part in _parts(path):
                 inner = os.open(part, _DIRECTORY, dir_fd=fd)
                 os.close(fd)
                 fd = inner
@@ -87,7 +96,7 @@ class DirTree:
         """Make `path` and its missing parents, owned by root."""
         fd = os.dup(self.fd)
         try:
-            for part in filter(None, path.split("/")):
+            for part in _parts(path):
                 with suppress(FileExistsError):
                     os.mkdir(part, 0o700, dir_fd=fd)
                     os.chmod(part, mode, dir_fd=fd)

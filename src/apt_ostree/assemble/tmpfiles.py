@@ -19,10 +19,8 @@ _SPECIFIERS = {
     "%": "%", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "t": "/run", "T": "/tmp",
     "V": "/var/tmp", "h": "/root",
 }  # fmt: skip
-_ESCAPES = {
-    "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "s": " ",
-}  # fmt: skip
-_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|([0-3][0-7]{2})|u([0-9A-Fa-f]{4})|(.))")
+_ESCAPES = {b"a": 7, b"b": 8, b"f": 12, b"n": 10, b"r": 13, b"t": 9, b"v": 11, b"s": 32}
+_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([0-3][0-7]{2})|u([0-9A-Fa-f]{4})|(.))")
 _WORD = re.compile(r"""\s*((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\\.|[^\s"'\\])+)""")
 _PART = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\\.|[^"'\\])+""")
 
@@ -60,30 +58,28 @@ class Line:
 
 
 def quoted(path: str) -> str:
-    """A path field: `%` doubled, everything that could end or change the field escaped."""
-    text = "".join(_escaped(c) for c in path.replace("\\", "\\\\").replace("%", "%%"))
-    return f'"{text}"' if re.search(r"[\s'#;]", text) else text
+    """A path field: `%` doubled, and quotes around whatever could end or change the field.
 
-
-def _escaped(char: str) -> str:
-    if "\udc80" <= char <= "\udcff":
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    if char == '"':
-        return '\\"'
-    if char == " " or char.isprintable():
-        return char
-    return "".join(f"\\x{byte:02x}" for byte in char.encode())
+    Bytes stand for themselves: systemd 252 removes quotes and backslashes but knows no C escapes
+    here, later versions do (measured; tmpfiles.d(5) promises them).  Raises ValueError for a line
+    break, which therefore cannot be written.
+    """
+    if re.search(r"[\n\r\0]", path):
+        raise ValueError(path)
+    text = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{text}"' if re.search(r"""[\s'"\\#;]""", text) else text
 
 
 def _escaped_argument(text: str) -> str:
-    """The seventh field reaches to the end of the line, without quotes or escapes.
+    """The seventh field reaches to the end of the line: C escapes, no quotes.
 
-    Only specifiers are expanded in the target of a link (tmpfiles.c, parse_line()).  Raises
-    ValueError for what the field cannot hold.
+    Raises ValueError for a target that would mean "no argument".
     """
-    if "\n" in text or text != text.strip() or text == "-":
+    if text == "-":
         raise ValueError(text)
-    return text.replace("%", "%%")
+    out = text.replace("\\", "\\\\").replace("%", "%%")
+    out = out.replace("\n", "\\n").replace("\r", "\\r")
+    return re.sub(r"^\s|\s$", lambda m: "".join(f"\\x{b:02x}" for b in m[0].encode()), out)
 
 
 def parse(text: str) -> tuple[Line, ...]:
@@ -104,41 +100,38 @@ def _parse(text: str) -> Iterator[Line]:
         if len(words) < 2 or (rest.strip() and len(words) < 6):
             continue
         path = expanded(words[1])
-        argument = expanded(rest.strip())
+        argument = expanded(_unescaped(rest.strip()))
         if path is None or argument is None or not path.startswith("/"):
             continue
-        if ".." in path.split("/"):
-            continue  # systemd refuses it too, and it must not lead out of the tree
-        path = "/" + "/".join(part for part in path.split("/") if part)
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            continue  # no path of a tree; systemd means another one, too
+        path = "/" + "/".join(parts)
         fields = [word or "-" for word in words[2:]] + ["-"] * (6 - len(words))
         mode, user, group, age = fields
         yield Line(path, words[0], mode, user, group, age, "" if argument == "-" else argument)
 
 
 def _unquoted(word: str) -> str:
-    parts = []
-    for part in _PART.findall(word):
-        inner = part[1:-1] if part[0] in "\"'" else part
-        parts.append(_ESCAPE.sub(_character, inner))
-    # Escaped bytes come as single characters; several may make up one of UTF-8.
-    data = b"".join(
-        bytes([ord(c) - 0xF700])
-        if "\uf700" <= c <= "\uf7ff"
-        else c.encode("utf-8", "surrogateescape")
-        for c in "".join(parts)
+    return "".join(
+        _unescaped(part[1:-1] if part[0] in "\"'" else part) for part in _PART.findall(word)
     )
+
+
+def _unescaped(text: str) -> str:
+    data = _ESCAPE.sub(_bytes, text.encode("utf-8", "surrogateescape"))
     return data.decode("utf-8", "surrogateescape")
 
 
-def _character(match: re.Match[str]) -> str:
+def _bytes(match: re.Match[bytes]) -> bytes:
     hexadecimal, octal, short, letter = match.groups()
     if hexadecimal is not None:
-        return chr(0xF700 + int(hexadecimal, 16))
+        return bytes([int(hexadecimal, 16)])
     if octal is not None:
-        return chr(0xF700 + int(octal, 8))
+        return bytes([int(octal, 8)])
     if short is not None:
-        return chr(int(short, 16))
-    return _ESCAPES.get(letter, letter)
+        return chr(int(short, 16)).encode("utf-8", "surrogatepass")
+    return bytes([_ESCAPES[letter]]) if letter in _ESCAPES else bytes(letter)
 
 
 def expanded(text: str) -> str | None:
