@@ -12,11 +12,13 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from apt_ostree.apt import dpkgdb
 from apt_ostree.apt.debtar import Kind
+from apt_ostree.assemble.dirtree import DirTree
 from apt_ostree.assemble.entry import TREE_DIR, Entry, Form, StateRecord
 from apt_ostree.assemble.layout import DPKG
 from apt_ostree.errors import AptOstreeError
@@ -273,25 +275,35 @@ def _link_target(record: StateRecord) -> str:
 
 
 def prepare_state(root: Path, entries: Iterable[Entry]) -> None:
-    """Make in the sandbox's private `/var` and `/run` what the laid packages ship there."""
-    for entry in entries:
-        for record in entry.state:
-            if not record.path.startswith("var/"):
-                continue
-            # Links that a package's tmpfiles.d made in /var must not lead out of the tree.
-            folder = fs.resolve_inside(root, os.path.dirname(record.path))
-            path = folder / os.path.basename(record.path)
-            if os.path.lexists(path):
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            match record.kind:
-                case Kind.DIRECTORY:
-                    path.mkdir()
-                case Kind.LINK:
-                    os.symlink(_link_target(record), path)
-                case _:
-                    source = root / "usr/share/factory" / record.path
-                    path.write_bytes(source.read_bytes())
-            os.lchown(path, record.uid, record.gid)
-            if record.kind is not Kind.LINK:
-                os.chmod(path, record.mode)
+    """Make in the sandbox's private `/var` what the laid packages ship there.
+
+    Links that a package's tmpfiles.d made in `/var` are followed inside the tree, as dpkg does in
+    its root; what they lead to outside of `/var` is not state.
+    """
+    with DirTree(root) as tree:
+        for entry in entries:
+            for record in entry.state:
+                if record.path.startswith("var/"):
+                    folder = fs.resolve_inside(root, os.path.dirname(record.path))
+                    path = str(folder.relative_to(root) / os.path.basename(record.path))
+                    if path.startswith("var/") and tree.stat(path) is None:
+                        _make_state(tree, record, path)
+
+
+def _make_state(tree: DirTree, record: StateRecord, path: str) -> None:
+    owner = (record.uid, record.gid)
+    tree.make_dirs(os.path.dirname(path))
+    match record.kind:
+        case Kind.DIRECTORY:
+            tree.make_dirs(path)
+            with tree.directory(path) as fd:
+                os.fchown(fd, *owner)
+                os.fchmod(fd, record.mode)
+        case Kind.LINK:
+            tree.symlink(path, _link_target(record))
+            with tree.directory(os.path.dirname(path)) as fd:
+                os.chown(os.path.basename(path), *owner, dir_fd=fd, follow_symlinks=False)
+        case _:
+            data = tree.read(f"usr/share/factory/{record.path}")
+            if data is not None:
+                tree.write(path, data, mode=record.mode, owner=owner)
