@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -22,6 +23,8 @@ LEFTOVERS = (
     "usr/etc/*.ucf-dist", "usr/etc/resolv.conf", "usr/etc/hostname",
     "usr/lib/sysimage/dpkg/lock*",
 )  # fmt: skip
+_PYC = struct.Struct("<4sIII")
+_WORD = 0xFFFFFFFF
 _ADMIN_JUNK = (
     "available", "available-old", "cmethopt", "diversions-old", "lock", "lock-frontend",
     "status-old", "statoverride-old", "triggers/Lock", "triggers/Unincorp", "methlock",
@@ -104,3 +107,41 @@ def _sort_debconf(tree: DirTree, folder: str) -> None:
         ordered = b"".join(r + b"\n\n" for r in records)
         if ordered != data:
             tree.write(f"{folder}/{name}", ordered, mode=0o644)
+
+
+def pyc(root: Path, upper: Path) -> int:
+    """Make byte code that is valid now valid in a deployment, too; returns the number of files.
+
+    A .pyc names the time of its source (PEP 552: flags 0, then seconds and size); deployed files
+    have the time 0, so that the modules of packages that dpkg unpacked itself would be compiled
+    anew, in memory, at each start.  Those with the hash of their source are left alone.
+    """
+    count = 0
+    with DirTree(root) as tree:
+        along = None if os.path.samestat(os.stat(root), os.stat(upper)) else upper
+        for found in walk(tree, "usr", along=along):
+            if not found.is_file or not found.name.endswith(".pyc"):
+                continue
+            data = tree.read(found.path) or b""
+            source = tree.stat(_source_of(found.path))
+            if len(data) < _PYC.size or source is None:
+                continue
+            magic, flags, seconds, size = _PYC.unpack_from(data)
+            if flags != 0 or seconds == 0:
+                continue
+            if (seconds, size) != (int(source.st_mtime) & _WORD, source.st_size & _WORD):
+                continue  # stale: Python would not use it either
+            new = _PYC.pack(magic, 0, 0, size) + data[_PYC.size :]
+            owner = found.info.st_uid, found.info.st_gid
+            tree.write(found.path, new, mode=found.info.st_mode & 0o7777, owner=owner)
+            count += 1
+    return count
+
+
+def _source_of(path: str) -> str:
+    """`a/__pycache__/b.cpython-311.opt-1.pyc` -> `a/b.py` (PEP 3147); else the file beside it."""
+    folder, _, name = path.rpartition("/")
+    above, _, last = folder.rpartition("/")
+    if last == "__pycache__":
+        return f"{above}/{name.split('.')[0]}.py"
+    return path[:-1]

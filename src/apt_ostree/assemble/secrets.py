@@ -8,7 +8,7 @@ image.  A tree carries a small unit instead that makes what is missing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -32,7 +32,10 @@ class Secret:
 SECRETS = (
     Secret(
         "usr/etc/ssh/ssh_host_*_key*", "host key of one machine",
-        "[ ! -x /usr/sbin/sshd ] || ssh-keygen -A",
+        # a key of a machine that lost power while it was written is empty
+        "[ ! -x /usr/sbin/sshd ] || {\n"
+        "\tfind /etc/ssh -maxdepth 1 -name 'ssh_host_*_key*' -size 0 -delete\n"
+        "\tssh-keygen -A\n}",
     ),
     Secret(
         "usr/etc/ssl/private/ssl-cert-snakeoil.key", "private key",
@@ -55,6 +58,30 @@ SECRETS = (
         "[ ! -x /usr/sbin/nvme ] || [ -e /etc/nvme/hostnqn ] || "
         "nvme gen-hostnqn >/etc/nvme/hostnqn",
     ),
+    Secret(
+        "usr/etc/dropbear/dropbear_*_host_key", "host key of one machine",
+        "[ ! -x /usr/bin/dropbearkey ] || [ ! -d /etc/dropbear ] || for kind in rsa ecdsa ed25519\n"
+        "do\n\tkey=/etc/dropbear/dropbear_${kind}_host_key\n"
+        '\t[ -s "$key" ] || dropbearkey -t "$kind" -f "$key" >/dev/null\ndone',
+    ),
+    Secret(
+        "usr/etc/bind/rndc.key", "key of one machine",
+        "[ ! -x /usr/sbin/rndc-confgen ] || [ ! -d /etc/bind ] || [ -s /etc/bind/rndc.key ] || {\n"
+        "\trndc-confgen -a -q\n\tchown bind:bind /etc/bind/rndc.key\n"
+        "\tchmod 640 /etc/bind/rndc.key\n}",
+    ),
+    Secret(
+        "usr/etc/munge/munge.key", "key of one cluster",
+        "[ ! -x /usr/sbin/mungekey ] || [ ! -d /etc/munge ] || [ -s /etc/munge/munge.key ] || {\n"
+        "\tmungekey --create\n\tchown munge:munge /etc/munge/munge.key\n}",
+    ),
+    Secret("usr/etc/unbound/unbound_*.key", "key of one machine",
+           "[ ! -x /usr/sbin/unbound-control-setup ] || [ -s /etc/unbound/unbound_server.key ] || "
+           "unbound-control-setup >/dev/null"),
+    Secret("usr/etc/unbound/unbound_*.pem", "certificate of that key"),
+    Secret("usr/etc/xrdp/rsakeys.ini", "key of one machine",
+           "[ ! -x /usr/bin/xrdp-keygen ] || [ -s /etc/xrdp/rsakeys.ini ] || "
+           "xrdp-keygen xrdp /etc/xrdp/rsakeys.ini"),
     Secret("usr/etc/popularity-contest.conf", "identity of one machine"),
     Secret("usr/etc/krb5.keytab", "keys of one machine"),
     Secret("usr/etc/hostid", "identity of one machine"),
@@ -105,18 +132,26 @@ def remove(root: Path, upper: Path) -> tuple[str, ...]:
         along = None if os.path.samestat(os.stat(root), os.stat(upper)) else upper
         found = [f.path for f in walk(tree, "usr/etc", along=along) if not f.is_dir]
         for path in found:
-            if is_secret(path) or is_secret(_beside(path, tree.readlink(path))):
+            if is_secret(path):
                 tree.remove(path)
                 gone.append(path)
+        gone += _dangling(tree, found, gone)
         if MACHINE_ID in found and tree.read(MACHINE_ID) != b"":
             tree.write(MACHINE_ID, b"", mode=0o444)
             gone.append(MACHINE_ID)
     return tuple(gone)
 
 
-def _beside(path: str, target: str | None) -> str:
-    """Where a link leads when it leads to a name in its own directory, else nowhere ("")."""
-    return "" if not target or "/" in target else f"{os.path.dirname(path)}/{target}"
+def _dangling(tree: DirTree, found: Iterable[str], gone: Collection[str]) -> list[str]:
+    """Remove links to what is gone, such as the hash link of the snakeoil certificate: its name
+    comes from the host's name, so the machine's own certificate gets another one."""
+    out = []
+    for path in found:
+        target = tree.readlink(path)
+        if target is not None and os.path.normpath(f"{os.path.dirname(path)}/{target}") in gone:
+            tree.remove(path)
+            out.append(path)
+    return out
 
 
 def is_secret(path: str) -> bool:

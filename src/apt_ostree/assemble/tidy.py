@@ -27,6 +27,7 @@ def tree(root: Path, upper: Path, *, accounts: Accounts, is_base: bool) -> var.H
         var.write_integration(root)
         move_alternatives(root)
     normalize.leftovers(root, upper)
+    normalize.pyc(root, upper)
     normalize.selinux(root)
     normalize.package_state(root)
     conf = var.BASE_CONF if is_base else var.LAYER_CONF
