@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from apt_ostree.assemble import accounts, normalize, secrets, var
+from apt_ostree.assemble import accounts, normalize, secrets, var, varseed
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 PASSWD = "root:x:0:0::/root:/bin/sh\npg:x:105:106::/:/bin/false\n"
@@ -38,8 +38,8 @@ def ship(root: Path, package: str, *paths: str) -> None:
 
 def harvest(root: Path) -> tuple[var.Harvest, str]:
     names = accounts.load(root / accounts.ETC)
-    done = var.harvest(root, root, accounts=names, conf=var.LAYER_CONF)
-    conf = root / "usr/lib/tmpfiles.d" / var.LAYER_CONF
+    done = var.harvest(root, root, accounts=names, conf=varseed.LAYER_CONF)
+    conf = root / "usr/lib/tmpfiles.d" / varseed.LAYER_CONF
     return done, conf.read_text() if conf.exists() else ""
 
 
@@ -75,7 +75,7 @@ def test_systemd_copies_what_is_missing_and_nothing_else(root, tmp_path):
     harvest(root)
     for old in ("db", "app"):
         subprocess.run(["rm", "-rf", str(root / "var/lib" / old)], check=True)
-    conf = root / "usr/lib/tmpfiles.d" / var.LAYER_CONF
+    conf = root / "usr/lib/tmpfiles.d" / varseed.LAYER_CONF
     (root / "etc").symlink_to("usr/etc")
     command = ["systemd-tmpfiles", "--create", f"--root={root}", str(conf)]
     if subprocess.run(["which", "systemd-tmpfiles"], capture_output=True, check=False).returncode:
@@ -126,7 +126,7 @@ def test_the_seed_is_what_the_tree_makes_at_boot(root):
     put(root, "usr/lib/tmpfiles.d/app.conf", "d /var/lib/app 0710 pg pg -\n")
     put(root, "usr/share/factory/var/lib/seed", "s", owner=105)
     put(root, "usr/lib/tmpfiles.d/seed.conf", "C /var/lib/seed - - - -\n")
-    var.seed(root)
+    varseed.seed(root)
     info = (root / "var/lib/app").stat()
     assert (info.st_uid, info.st_gid, info.st_mode & 0o777) == (105, 106, 0o710)
     assert (root / "var/lib/seed").stat().st_uid == 105

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from apt_ostree.assemble import accounts, var, varrules
+from apt_ostree.assemble import accounts, var, varrules, varseed
 from apt_ostree.system import fs, mount
 
 pytestmark = pytest.mark.root
@@ -37,7 +37,7 @@ def root(tmp_path):
     put(tree / "usr/etc/passwd", PASSWD)
     put(tree / "usr/etc/group", GROUP)
     put(tree / "var", mode=0o755)
-    var.write_integration(tree)
+    varseed.write_integration(tree)
     return tree
 
 
@@ -47,7 +47,7 @@ def ship(root: Path, paths) -> None:
     put(root / "usr/lib/sysimage/dpkg/info/pkg.list", f"/.\n{lines}")
 
 
-def harvest(root: Path, *, conf: str = var.BASE_CONF, upper: Path | None = None) -> var.Harvest:
+def harvest(root: Path, *, conf: str = varseed.BASE_CONF, upper: Path | None = None) -> var.Harvest:
     names = accounts.load(root / accounts.ETC)
     return var.harvest(root, upper or root, accounts=names, conf=conf)
 
@@ -274,11 +274,11 @@ def test_links_out_of_the_tree_are_not_followed(root, tmp_path):
 
 def layer(root: Path, change=lambda: None) -> list[str]:
     """A layered build on a base: seed, let `change` be the scripts, harvest; its own lines."""
-    var.seed(root)
+    varseed.seed(root)
     change()
-    harvest(root, conf=var.LAYER_CONF)
+    harvest(root, conf=varseed.LAYER_CONF)
     empty(root)
-    place = root / "usr/lib/tmpfiles.d" / var.LAYER_CONF
+    place = root / "usr/lib/tmpfiles.d" / varseed.LAYER_CONF
     return [x for x in place.read_text().splitlines() if x[0] != "#"] if place.exists() else []
 
 
@@ -309,7 +309,7 @@ def test_a_build_that_changes_nothing_changes_no_file(base):
 
 
 def test_scripts_see_what_a_machine_would_have(base):
-    var.seed(base)
+    varseed.seed(base)
     app = base / "var/lib/app"
     assert (app.stat().st_uid, stat.S_IMODE(app.stat().st_mode)) == (117, 0o750)
     assert (app / "shipped").read_text() == "1"
@@ -381,7 +381,7 @@ def test_hostile_lines_stay_in_the_tree(base, tmp_path):
         "d /var/lib/away/made 0777 root root -\n"
         "L /var/run2 - - - - /run\nd /var/run2/sshd 0755 root root -\n")  # fmt: skip
     layer(base)
-    var.seed(base)
+    varseed.seed(base)
     assert os.listdir(tmp_path / "host") == ["secret"]
     assert not (base / "var/lib/stolen").exists()
 
@@ -428,11 +428,11 @@ def test_through_an_overlay_only_the_upper_changes(base, tmp_path):
                 put(merged / inside)
                 put(merged / shown)
             with mount.bind(merged / "usr/lib/sysimage/debconf", merged / "var/cache/debconf"):
-                var.seed(merged)
+                varseed.seed(merged)
                 put(merged / "var/cache/debconf/config.dat", "answer")
                 put(merged / "var/lib/new/file", "new", owner=(117, 120))
                 (merged / "var/lib/gone/shipped").unlink()
-                harvest(merged, conf=var.LAYER_CONF, upper=upper)
+                harvest(merged, conf=varseed.LAYER_CONF, upper=upper)
 
     in_namespace(build)
     assert listing(base) == before
@@ -453,7 +453,7 @@ def test_integration_leaves_to_debian_what_debian_defines(root, tmp_path):
         if source.exists():
             shutil.copy(source, root / "usr/lib/tmpfiles.d")
     put(root / "usr/lib/tmpfiles.d/tmp.conf", "q /var/tmp 1777 root root 30d\n")
-    var.write_integration(root)
+    varseed.write_integration(root)
     with open(root / "usr/etc/group", "a") as file:
         file.write("utmp:x:43:\nsystemd-journal:x:999:\nmessagebus:x:998:\n")
     machine = tmp_path / "machine"
@@ -462,7 +462,7 @@ def test_integration_leaves_to_debian_what_debian_defines(root, tmp_path):
     assert stat.S_IMODE((machine / "var/tmp").stat().st_mode) == 0o1777
     assert stat.S_IMODE((machine / "var/roothome").stat().st_mode) == 0o700
     assert os.readlink(machine / "var/lib/dbus/machine-id") == "/etc/machine-id"
-    text = (root / "usr/lib/tmpfiles.d" / var.INTEGRATION).read_text()
+    text = (root / "usr/lib/tmpfiles.d" / varseed.INTEGRATION).read_text()
     assert "/var/tmp" not in text  # its cleaning by age is systemd's
 
 
@@ -479,9 +479,9 @@ def test_seed_and_harvest_are_quick_for_two_hundred_packages(root):
     times = []
     for _ in range(3):
         start = time.process_time()
-        var.seed(root)
+        varseed.seed(root)
         middle = time.process_time()
-        harvest(root, conf=var.LAYER_CONF)
+        harvest(root, conf=varseed.LAYER_CONF)
         times.append((middle - start, time.process_time() - middle))
         empty(root)
     print(times)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from apt_ostree.assemble import normalize, secrets, var
+from apt_ostree.assemble import normalize, secrets, var, varseed
 from apt_ostree.assemble.accounts import Accounts
 from apt_ostree.assemble.dirtree import DirTree
 from apt_ostree.assemble.layout import BASE_DPKG, DPKG
@@ -24,13 +24,13 @@ def tree(root: Path, upper: Path, *, accounts: Accounts, is_base: bool) -> var.H
     secrets.remove(root, upper)
     if is_base:
         secrets.write_unit(root)
-        var.write_integration(root)
+        varseed.write_integration(root)
         move_alternatives(root)
     normalize.leftovers(root, upper)
     normalize.pyc(root, upper)
     normalize.selinux(root)
     normalize.package_state(root)
-    conf = var.BASE_CONF if is_base else var.LAYER_CONF
+    conf = varseed.BASE_CONF if is_base else varseed.LAYER_CONF
     return var.harvest(root, upper, accounts=accounts, conf=conf)
 
 

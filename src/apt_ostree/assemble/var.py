@@ -20,20 +20,7 @@ from apt_ostree.assemble.accounts import Accounts
 from apt_ostree.assemble.dirtree import DirTree, Found, walk
 from apt_ostree.assemble.tmpfiles import DIRECTORY_MAKERS, MAKERS, Line
 from apt_ostree.assemble.varrules import FACTORY, STATE_DIRS, STATE_FILES
-from apt_ostree.assemble.varseed import (
-    ADMINDIR,
-    BASE_CONF,
-    INTEGRATION,
-    LAYER_CONF,
-    integration,
-    seed,
-    write_integration,
-)
-
-__all__ = (
-    "BASE_CONF", "BINDS", "Harvest", "INTEGRATION", "LAYER_CONF", "harvest", "integration", "seed",
-    "write_integration",
-)  # fmt: skip
+from apt_ostree.assemble.varseed import ADMINDIR, BASE_CONF
 
 BINDS = tuple((s.sysimage, s.var) for s in STATE_DIRS)
 OPT = "usr/lib/opt"

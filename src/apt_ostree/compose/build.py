@@ -15,7 +15,7 @@ from apt_ostree.apt import fetch
 from apt_ostree.apt.root import AptRoot
 from apt_ostree.apt.solve import CachedDeb
 from apt_ostree.apt.sources import Source
-from apt_ostree.assemble import install, lay, layout, var, workspace
+from apt_ostree.assemble import install, lay, layout, var, varseed, workspace
 from apt_ostree.assemble.entry import Entry
 from apt_ostree.assemble.importer import Want
 from apt_ostree.assemble.lay import Choice
@@ -177,7 +177,7 @@ def assembled(
         archives.mkdir()
         with ExitStack() as mounts:
             root = mounts.enter_context(space.mounted([packages, skeleton], binds=var.BINDS))
-            var.seed(root)
+            varseed.seed(root)
             box = mounts.enter_context(target_root(root, source_date_epoch=epoch))
             job = install.Job(plan, entries, choice, cache, archives, debconf=treefile.debconf)
             install.run(root, job, box=box, progress=progress, timings=timings)

@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
-from apt_ostree.assemble import var
+from apt_ostree.assemble import var, varseed
 from apt_ostree.assemble.layout import DPKG
 from apt_ostree.compose import build, finish, treefiles
 from apt_ostree.compose.finish import Context
@@ -16,7 +16,7 @@ from apt_ostree.model.progress import Progress, Timings
 from apt_ostree.system import fs, mount
 from apt_ostree.treefile import include
 
-BEGUN = f"usr/lib/tmpfiles.d/{var.INTEGRATION}"
+BEGUN = f"usr/lib/tmpfiles.d/{varseed.INTEGRATION}"
 FINISHED = finish.TREEFILE_COPY  # written last
 
 

@@ -18,6 +18,7 @@ from apt_ostree.assemble import (
     record,
     tidy,
     var,
+    varseed,
     workspace,
 )
 from apt_ostree.assemble.entry import Entry
@@ -148,7 +149,7 @@ def _fill(
     """Everything that happens in the mounted tree; returns its packages and the id ledger."""
     before = accounts.load(root / accounts.ETC)
     with timings.phase("seed"):
-        var.seed(root)
+        varseed.seed(root)
     with target_root(root, policy=inputs.policy, source_date_epoch=epoch) as box:
         install.run(root, job, box=box, progress=progress, timings=timings)
     with timings.phase("accounts"):
