@@ -18,11 +18,11 @@ from apt_ostree.cli.command import (
     group_help,
     usage_line,
 )
-from apt_ostree.cli.interrupt import unwinding
 from apt_ostree.cli.options import Args, HelpRequested, OptionError, parse, split_command
 from apt_ostree.cli.render.output import Output
 from apt_ostree.cli.session import Session
 from apt_ostree.errors import AptOstreeError, CancelledError, UsageError
+from apt_ostree.system.signals import unwinding
 
 FEATURES = ("compose",)
 STATUS_SIGPIPE = 141  # what a shell shows for a program that its reader left

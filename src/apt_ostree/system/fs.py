@@ -78,7 +78,7 @@ def temp_dir(parent: Path, prefix: str) -> Iterator[Path]:
     finally:
         try:
             remove_tree(path)
-        except KeyboardInterrupt:  # signalled once (cli/interrupt.py)
+        except KeyboardInterrupt:  # signalled once (signals.py)
             remove_tree(path)
             raise
         finally:
