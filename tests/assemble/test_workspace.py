@@ -87,6 +87,16 @@ def test_whiteouts_and_opaque_directories_become_a_value(repo, lower):
         assert not os.path.lexists(space.upper / "usr/gone")
 
 
+def test_files_get_the_time_that_files_of_the_store_have(repo, lower):
+    # libostree adopts files as they are, and Python compares byte code with its source's time
+    with workspace.create(repo) as space:
+        with space.mounted([lower]) as root:
+            (root / "usr/dir/new").write_text("")
+            (root / "usr/dir/link").symlink_to("new")
+        workspace.settle_upper(space.upper)
+        assert (space.upper / "usr/dir/new").stat().st_mtime == 0
+
+
 def test_a_pipe_is_named_before_libostree_fails(tmp_path):
     (tmp_path / "usr").mkdir()
     os.mkfifo(tmp_path / "usr/pipe")

@@ -99,8 +99,10 @@ def settle_upper(upper: Path) -> UpperChanges:
     """Make an unmounted upper directory plain: whiteouts and overlay attributes become a value.
 
     A whiteout is a character device 0:0, an opaque directory hides what is below it (kernel:
-    overlayfs.rst).  File capabilities and other attributes stay.  Raises AptOstreeError naming a
-    device, pipe or socket, which no commit can hold.  Cost: O(upper).
+    overlayfs.rst).  File capabilities and other attributes stay.  Files get the time 0, which they
+    have everywhere else: libostree sets it on objects that it writes, not on files that it adopts.
+    Raises AptOstreeError naming a device, pipe or socket, which no commit can hold.
+    Cost: O(upper).
     """
     removed: list[str] = []
     cleared: list[str] = []
@@ -128,6 +130,8 @@ def settle_upper(upper: Path) -> UpperChanges:
                     cleared.append(path)
                 if is_dir:
                     pending.append((path, entry.path))
+                else:
+                    os.utime(entry.path, (0, 0))
     return UpperChanges(tuple(sorted(removed)), tuple(sorted(cleared)))
 
 
