@@ -17,6 +17,7 @@ from pathlib import Path
 
 from apt_ostree.apt import dpkgdb
 from apt_ostree.apt.debtar import Kind
+from apt_ostree.assemble import triggers
 from apt_ostree.assemble.dirtree import DirTree
 from apt_ostree.assemble.entry import TREE_DIR, Entry, Form, StateRecord
 from apt_ostree.assemble.layout import DPKG
@@ -198,73 +199,16 @@ def merge(tree: Tree, choice: Choice) -> None:
 
 def register(root: Path, choice: Choice) -> None:
     """Write what dpkg's database must know of the laid packages (`root` is the mounted tree)."""
+    admindir = root / DPKG
+    triggers.ensure_database(admindir)
     if not choice.laid:
         return
-    admindir = root / DPKG
     database = dpkgdb.load(admindir)
     stanzas = [s for e in choice.laid for s in dpkgdb.parse_status(e.stanza, e.package.nevra)]
     old = database.stanzas if (admindir / "status").exists() else ()
     dpkgdb.write_status(admindir, dpkgdb.replace_stanzas(old, stanzas))
-    interests = _register_interests(admindir, choice.laid)
-    _activate(admindir, choice.laid, [*_file_interests(admindir), *interests])
-
-
-def _directives(entry: Entry) -> list[tuple[str, str]]:
-    lines = (line.partition("#")[0].split() for line in entry.triggers.splitlines())
-    return [(words[0], words[1]) for words in lines if len(words) == 2]
-
-
-def _register_interests(admindir: Path, entries: Iterable[Entry]) -> list[str]:
-    """Append to `triggers/File` and `triggers/NAME`; returns the new paths.
-
-    dpkg does this while unpacking (trigproc/triglib, `trk_*_interest_change`) and never later:
-    an interest that is not registered is lost without a word.
-    """
-    folder = admindir / "triggers"
-    folder.mkdir(exist_ok=True)
-    lines: dict[str, list[str]] = {}
-    paths = []
-    for entry in entries:
-        for directive, name in _directives(entry):
-            if not directive.startswith("interest"):
-                continue
-            package = entry.info_prefix
-            suffix = "/noawait" if directive == "interest-noawait" else ""
-            if name.startswith("/"):
-                lines.setdefault("File", []).append(f"{name} {package}{suffix}")
-                paths.append(name)
-            else:
-                lines.setdefault(name, []).append(f"{package}{suffix}")
-    for file, new in lines.items():
-        path = folder / file
-        old = path.read_text().splitlines() if path.exists() else []
-        merged = [*old, *(line for line in new if line not in old)]
-        fs.write_atomic(path, "".join(f"{line}\n" for line in merged).encode())
-    return paths
-
-
-def _file_interests(admindir: Path) -> list[str]:
-    return [t.path for t in dpkgdb.load(admindir).file_triggers]
-
-
-def _activate(admindir: Path, entries: Iterable[Entry], interests: Iterable[str]) -> None:
-    """Note the file triggers that the new files set off, in `triggers/Unincorp`.
-
-    dpkg incorporates that file when it starts next; `-` means that nobody waits (dpkg's
-    triggers.txt, "Details of the trigger files").
-    """
-    wanted = sorted(set(interests))
-    hit: set[str] = set()
-    for entry in entries:
-        for path in entry.listed:
-            hit.update(
-                i for i in wanted if i not in hit and (path == i or path.startswith(f"{i}/"))
-            )
-    if not hit:
-        return
-    file = admindir / "triggers/Unincorp"
-    old = file.read_text() if file.exists() else ""
-    fs.write_atomic(file, (old + "".join(f"{name} -\n" for name in sorted(hit))).encode())
+    triggers.activate(admindir, choice.laid)
+    triggers.register(admindir, choice.laid)
 
 
 def _link_target(record: StateRecord) -> str:
