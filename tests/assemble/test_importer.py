@@ -253,14 +253,30 @@ def test_owners_go_by_fixed_names_and_setid_survives(repo, tmp_path):
 def test_hardlinks_become_equal_files(repo, tmp_path):
     deb = make_deb(tmp_path, "demo", files={
         "bin/one": File("same", mode=0o755),
-        "usr/bin/two": File(hardlink="bin/one"),
-        "usr/bin/three": File(hardlink="usr/bin/two"),
+        "usr/bin/two": File(hardlink="bin/one", mode=0o755),
+        "usr/bin/three": File(hardlink="usr/bin/two", mode=0o755),
     })  # fmt: skip
     entry = import_deb(repo, deb)
     tree = tree_of(repo, entry, tmp_path / "tree")
     assert {(tree / "usr/bin" / n).read_text() for n in ("one", "two", "three")} == {"same"}
     assert stat.S_IMODE(os.lstat(tree / "usr/bin/three").st_mode) == 0o755
     assert entry.is_fast
+
+
+def test_hardlinks_with_other_attributes_are_left_to_dpkg(repo, tmp_path):
+    # no tar makes them; dpkg gives the inode the mode of the last name
+    deb = make_deb(tmp_path, "demo", files={
+        "usr/bin/one": File("same", mode=0o4755), "usr/bin/two": File(hardlink="usr/bin/one"),
+    })  # fmt: skip
+    entry = import_deb(repo, deb)
+    assert "differ in mode or owner" in entry.reason
+
+
+def test_links_are_listed_last_as_dpkg_does(repo, tmp_path):
+    # dpkg-deb puts them at the end itself; other tools that make packages do not
+    files = {"usr/share/a": File(link="b"), "usr/share/b": "b"}
+    deb = make_deb(tmp_path, "demo", files=files, parents=False)
+    assert import_deb(repo, deb).listed == ("/.", "/usr/share/b", "/usr/share/a")
 
 
 def test_long_and_foreign_names(repo, tmp_path):

@@ -176,7 +176,7 @@ def test_only_configuration_gets_inodes_of_its_own(repo, tree, tmp_path):
 
 
 VARIED = (
-    {"name": "plain", "files": {"/usr/bin/p": File("x", 0o4755), "/usr/share/p/l": File(link="m")}},
+    {"name": "plain", "files": {"/usr/share/p/l": File(link="m"), "/usr/bin/p": File("x", 0o4755)}},
     {"name": "conf", "files": {"/etc/c": "c", "/etc/d": "d"}, "conffiles": ["/etc/c"],
      "depends": "plain", "multi_arch": "foreign"},
     {"name": "same", "arch": "amd64", "multi_arch": "same", "files": {"/usr/lib/s": "s"},

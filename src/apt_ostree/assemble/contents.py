@@ -35,9 +35,11 @@ class _Reading:
     conffiles: frozenset[str]
     hash_all: bool
     listed: list[str] = field(default_factory=list)
+    listed_links: list[str] = field(default_factory=list)
     placed: dict[str, Kind] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)  # archive path -> tree path of a file
     links: dict[str, str] = field(default_factory=dict)  # tree path -> text
+    attributes: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # of tree paths
     state: dict[str, StateRecord] = field(default_factory=dict)
     factory: dict[str, Member] = field(default_factory=dict)  # directories not yet written
     md5: dict[str, str] = field(default_factory=dict)
@@ -59,7 +61,8 @@ def read_contents(deb: Deb, policy: Policy, *, sink: Sink | None) -> Contents:
         for member, content in members:
             _read(reading, member, content)
     return Contents(
-        listed="".join(f"{path}\n" for path in reading.listed),
+        # dpkg unpacks symbolic links after everything else (lib/dpkg/tarfn.c, tar_symlink_entry)
+        listed="".join(f"{path}\n" for path in (*reading.listed, *reading.listed_links)),
         placed=reading.placed,
         state=tuple(reading.state.values()),
         conffile_md5={p: md5 for p, md5 in reading.md5.items() if p in conffiles},
@@ -70,7 +73,8 @@ def read_contents(deb: Deb, policy: Policy, *, sink: Sink | None) -> Contents:
 
 
 def _read(reading: _Reading, member: Member, content: Readable | None) -> None:
-    reading.listed.append(member.listed)
+    listed = reading.listed_links if member.kind is Kind.LINK else reading.listed
+    listed.append(member.listed)
     reading.newest = max(reading.newest, member.mtime)
     where = place(member.path, member.kind, reading.policy, package=reading.deb.package.nevra)
     if where.state is not None:
@@ -157,11 +161,18 @@ def _write(
             _only_dpkg(reading, f"{member.listed} is a hard link to something that is not placed")
             return
         target = found
+        attributes = (member.mode, *owner)
+        if reading.attributes.setdefault(target, attributes) != attributes:
+            # dpkg gives the inode those of the last name (tarobject_set_perms)
+            _only_dpkg(reading, f"{member.listed} and its hard link differ in mode or owner")
+            return
         if (kind_there := reading.placed[target]) is Kind.LINK:
             kind, target = kind_there, reading.links[target]
     reading.placed[path] = Kind.FILE if kind is Kind.HARDLINK else kind
     if kind is Kind.LINK:
         reading.links[path] = target
+    elif kind is Kind.FILE:
+        reading.attributes[path] = (member.mode, *owner)
     if kind is not Kind.DIRECTORY:
         reading.origins[member.path] = target if kind is Kind.HARDLINK else path
     if reading.sink is not None:

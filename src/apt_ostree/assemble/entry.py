@@ -18,7 +18,7 @@ from apt_ostree.ostree.glib import Metadata
 from apt_ostree.ostree.repo import Commit
 
 # Raise it when an import of the same file would give another commit.
-IMPORTER_VERSION = 4
+IMPORTER_VERSION = 5
 TREE_DIR = "root"
 ARCHIVE_NAME = "package.deb"
 
