@@ -87,6 +87,42 @@ def test_whiteouts_and_opaque_directories_become_a_value(repo, lower):
         assert not os.path.lexists(space.upper / "usr/gone")
 
 
+def test_a_moved_directory_is_whole(repo, lower):
+    # dpkg moves one aside where a file comes in its place, and scripts rename what they like
+    (lower / "usr/dir/sub").mkdir()
+    (lower / "usr/dir/sub/deep").write_text("deep")
+    os.chown(lower / "usr/dir/sub/deep", 33, 8)
+    os.chmod(lower / "usr/dir/sub", 0o2750)
+    (lower / "usr/other").mkdir()
+    with workspace.create(repo) as space:
+        with space.mounted([lower]) as root:
+            (root / "usr/dir/old").rename(root / "usr/dir/renamed")
+            (root / "usr/dir").rename(root / "usr/other/moved")
+            (root / "usr/other/moved/sub").rename(root / "usr/sub")
+            (root / "usr/dir").write_text("a file now")
+        changes = workspace.settle_upper(space.upper)
+        moved = space.upper / "usr/other/moved"
+        assert sorted(p.name for p in moved.iterdir()) == ["renamed"]
+        assert (space.upper / "usr/dir").read_text() == "a file now"
+        deep = space.upper / "usr/sub/deep"
+        assert (deep.read_text(), deep.stat().st_uid, deep.stat().st_gid) == ("deep", 33, 8)
+        assert stat.S_IMODE((space.upper / "usr/sub").stat().st_mode) == 0o2750
+        assert not {p for p in changes.removed if "apt-ostree" in p}
+    assert (lower / "usr/dir/sub/deep").exists()
+
+
+def test_a_directory_that_moved_and_came_back_is_whole(repo, lower):
+    with workspace.create(repo) as space:
+        with space.mounted([lower]) as root:
+            (root / "usr/dir").rename(root / "usr/away")
+            (root / "usr/dir").mkdir()
+            (root / "usr/dir/new").write_text("")
+        changes = workspace.settle_upper(space.upper)
+        assert "/usr/dir" in changes.cleared
+        assert [p.name for p in (space.upper / "usr/dir").iterdir()] == ["new"]
+        assert [p.name for p in (space.upper / "usr/away").iterdir()] == ["old"]
+
+
 def test_files_get_the_time_that_files_of_the_store_have(repo, lower):
     # libostree adopts files as they are, and Python compares byte code with its source's time
     with workspace.create(repo) as space:

@@ -17,9 +17,11 @@ from pathlib import Path
 
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.system import failpoint, fs, mount
+from apt_ostree.system.run import run
 
 PREFIX = "apt-ostree-"
 OPAQUE = "trusted.overlay.opaque"
+REDIRECT = "trusted.overlay.redirect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,28 @@ class Workspace:
                 stack.enter_context(mount.bind(source, target))
             failpoint.reach("workspace.after-mount")
             yield self.root
+            _fill_moved(self.root, self.upper)
         failpoint.reach("workspace.after-unmount")
+
+
+def _fill_moved(root: Path, upper: Path) -> None:
+    """Give directories that were renamed their content, so that `upper` says everything.
+
+    Works on the mounted tree; a copy of one is nothing that lower layers have.  Cost: O(upper).
+    """
+    pending = [upper]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            found = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False)]
+        for path in found:
+            if REDIRECT in os.listxattr(path):
+                moved = root / path.relative_to(upper)
+                copy = moved.with_name(f".apt-ostree-{moved.name}"[:255])
+                run(["cp", "--archive", "--", moved, copy])
+                fs.remove_tree(moved)
+                os.rename(copy, moved)
+            else:
+                pending.append(path)
 
 
 @contextmanager

@@ -45,13 +45,15 @@ def enter_private_namespace() -> None:
 def overlay(target: Path, *, lower: Sequence[Path], upper: Path, work: Path) -> Iterator[None]:
     """Mount an overlay for the time of the block; `lower[0]` is the topmost lower layer.
 
-    Index, metacopy and directory redirects are off: the upper directory must be readable on its
-    own, since it is what gets committed (kernel: Documentation/filesystems/overlayfs.rst).
+    Index and metacopy are off: files in the upper directory must be readable on their own, since
+    it is what gets committed.  Directories of lower layers can be renamed, as dpkg does where one
+    becomes a file; the upper directory then says so in an attribute, `trusted.overlay.redirect`,
+    and lacks the content (kernel: Documentation/filesystems/overlayfs.rst).
     """
     layers = ":".join(str(p).replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
                       for p in lower)  # fmt: skip
     options = (f"lowerdir={layers},upperdir={upper},workdir={work},"
-               "index=off,metacopy=off,redirect_dir=off,xino=off")  # fmt: skip
+               "index=off,metacopy=off,redirect_dir=on,xino=off")  # fmt: skip
     _mount("overlay", target, "overlay", 0, options)
     try:
         yield
