@@ -7,6 +7,7 @@ root's own lists directory stays untouched, the job works on a directory of link
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +39,9 @@ def prepare(context: Context, debs: Sequence[LocalDeb]) -> Context:
             os.symlink(os.path.abspath(entry.path), lists / entry.name)
     index = lists / f"{LOCAL_PREFIX}._Packages"
     index.write_text(packages_text(debs))
-    os.utime(index, (0, 0))  # apt keys its cache by size and time of the index files
+    # apt keys its cache by size and time of the index files, and two indexes may have one size
+    stamp = zlib.crc32(index.read_bytes())
+    os.utime(index, (stamp, stamp))
     cache = home if root.cache else None
     return replace(context, root=replace(root, lists=lists, cache=cache))
 
