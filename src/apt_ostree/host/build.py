@@ -77,7 +77,10 @@ def layered(
     plan = inputs.plan
     base = repo.commit(inputs.base)
     with workspace.create(repo.path) as space:
-        order = [inputs.entries[o.key] for o in plan.order if o.verb is Verb.UNPACK]
+        # What may overwrite files comes after those whose files it overwrites.
+        keys = [o.key for o in plan.order if o.verb is Verb.UNPACK]
+        keys.sort(key=_may_overwrite(inputs).__contains__)
+        order = [inputs.entries[k] for k in keys]
         with timings.phase("lay"):
             installed = [s.package.key for s in plan.of_action(Action.UPGRADE, Action.DOWNGRADE)]
             choice = lay.choose(order, lower=[inputs.lower], installed=installed)
