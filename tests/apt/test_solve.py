@@ -14,7 +14,7 @@ from apt_ostree.apt import sources
 from apt_ostree.apt.refresh import refresh
 from apt_ostree.apt.solve import CachedDeb, LocalDeb, Pin, SolveRequest, solve
 from apt_ostree.errors import LockfileError, SolveError
-from apt_ostree.model.plan import Inactive, Plan, ReasonKind, Verb
+from apt_ostree.model.plan import Inactive, InactiveKind, Plan, ReasonKind, Verb
 from apt_ostree.model.progress import Silent
 
 
@@ -202,7 +202,7 @@ def test_override_remove(small):
     assert (plan.steps[0].reason.kind, plan.steps[0].reason.of) == (ReasonKind.OVERRIDE, "c")
     assert plan.steps[0].archive is None
     assert [(o.verb, o.key) for o in plan.order] == [(Verb.REMOVE, "c:all")]
-    assert plan.inactive == (Inactive("never-there", ""),)
+    assert plan.inactive == (Inactive("never-there", kind=InactiveKind.REMOVAL),)
     assert plan.installed_bytes < 0
 
 
@@ -240,7 +240,8 @@ def test_override_replace_by_a_local_file(small, version, action):
 def test_replacement_of_what_the_base_lacks_is_inactive(small):
     status = small.install(make_deb(small.debs, "x"))
     plan = ask(small, status=status, override_replace=(local(make_deb(small.debs, "tool")),))
-    assert plan.steps == () and plan.inactive == (Inactive("tool-1.0.all", ""),)
+    assert plan.steps == ()
+    assert plan.inactive == (Inactive("tool-1.0.all", kind=InactiveKind.REPLACEMENT),)
 
 
 def test_override_replace_from_a_source(small):

@@ -153,15 +153,13 @@ def test_downloads_are_consumed(cache, tmp_path):
     assert not any(d.exists() for d in debs)
 
 
-def test_find_and_remove(cache, tmp_path):
+def test_remove(cache, tmp_path):
     debs = [make_deb(tmp_path, f"demo{i}") for i in range(3)]
     entries = cache.ensure([request(d) for d in debs])
     sha = sha256_of(debs[1])
-    assert cache.find(sha) == entries[sha]
-    assert cache.find("0" * 64) is None
     ref = refs.ref_of(entries[sha].package)
     assert cache.remove([ref, "aptostree/pkg/none/1.all", "debian/other"]) == 1
-    assert cache.find(sha) is None
+    assert cache.entry(entries[sha].package) is None
     assert len(cache.refs()) == 2
 
 

@@ -84,14 +84,6 @@ class PackageCache:
             is None
         )
 
-    def find(self, sha256: str) -> Entry | None:
-        """The entry of a .deb by its content.  Cost: reads every cached commit (0.1 ms each)."""
-        for checksum in self.refs().values():
-            entry = self._load(checksum)
-            if entry is not None and entry.sha256 == sha256:
-                return entry
-        return None
-
     def entries(self) -> tuple[Entry, ...]:
         """Everything that serves under this policy.  Cost: reads every cached commit."""
         found = (self._load(checksum) for checksum in self.refs().values())

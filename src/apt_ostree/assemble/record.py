@@ -11,7 +11,7 @@ from typing import Any
 
 from apt_ostree.model.origin import Origin
 from apt_ostree.model.package import Package
-from apt_ostree.model.plan import Action, Plan, Reason, ReasonKind, SourceInfo, Step
+from apt_ostree.model.plan import Action, InactiveKind, Plan, Reason, ReasonKind, SourceInfo, Step
 from apt_ostree.ostree.glib import GLib, Metadata, Value
 
 CLIENT_LAYER_VERSION = 6
@@ -39,7 +39,7 @@ def layered(
     `packages` is the tree's whole package set, `digest` the state digest that tells whether a
     later build would give the same tree.
     """
-    inactive = {i.request for i in plan.inactive}
+    inactive = {i.request for i in plan.inactive if i.kind is InactiveKind.REQUEST}
     active = [r for r in origin.requested if r not in inactive]
     removed = [s.package for s in plan.of_action(Action.REMOVE) if _is_override(s.reason)]
     local: list[tuple[GLib.Variant, GLib.Variant]] = []

@@ -44,7 +44,7 @@ from apt_ostree.host.local import LocalFile
 from apt_ostree.host.target import Target
 from apt_ostree.model.change import Change, Options, Outcome
 from apt_ostree.model.origin import LocalPackage, Origin
-from apt_ostree.model.plan import Plan
+from apt_ostree.model.plan import InactiveKind, Plan
 from apt_ostree.model.progress import PlanWatcher, Progress, Timings, task
 from apt_ostree.ostree.sysroot import Sysroot
 from apt_ostree.system import failpoint, mount
@@ -143,7 +143,7 @@ def _carry_out(
     change = _with_local_base(where, change, options, progress)
     names = {path: file.name for path, file in files.items()}
     with _decided(where, change, options, files, names, progress, timings) as draft:
-        if isinstance(progress, PlanWatcher) and draft.plan.steps:
+        if isinstance(progress, PlanWatcher) and _is_worth_showing(draft, options):
             progress.plan_ready(draft.plan)
         if options.dry_run or options.only_check:
             notes = _news(where, draft) if options.only_check and draft.is_new else {}
@@ -153,9 +153,11 @@ def _carry_out(
         if not draft.is_new:
             progress.message(_nothing(change, draft.origin))
             return Outcome(changed=False, plan=draft.plan, timings=timings.seconds)
+        # What does not take part now may do so after the next change of the base.
+        local.keep(where.repo, files)
         cache = _package_cache(where, draft.base)
         obtain = partial(
-            fetching.obtain, root=draft.root, cache=cache, files=files,
+            fetching.obtain, root=draft.root, cache=cache,
             archives=where.cache / "archives", cache_only=options.cache_only,
             progress=progress, timings=timings,
         )  # fmt: skip
@@ -176,6 +178,12 @@ def _carry_out(
         _forget_branch(where, change, draft.origin)
         _collect(where, progress)
     return Outcome(changed=True, plan=draft.plan, deployment=made.id, timings=timings.seconds)
+
+
+def _is_worth_showing(draft: Draft, options: Options) -> bool:
+    """A plan is always the whole way from the base, so it has steps even when it is done."""
+    is_new = draft.is_new and not draft.is_same_tree
+    return bool(draft.plan.steps or draft.plan.inactive) and (is_new or options.dry_run)
 
 
 def _news(where: Target, draft: Draft) -> dict[str, Any]:
@@ -238,10 +246,12 @@ def _decided(
                         options,
                         asked=plans.asked(change, names),
                     ),
+                    where.repo,
                     _package_cache(where, checksum),
                     progress,
                 )
-            _refuse_inactive(change, plan, options)
+            if not options.allow_inactive:
+                _refuse_inactive(where.origin, origin, plan)
         if not _is_same_tree(where, origin, change):
             space.check(where, plan, origin)
         wanted = boot_args.edited(_options_line(where, change), change.kargs)
@@ -256,7 +266,10 @@ def _decided(
 def _is_same_tree(where: Target, origin: Origin, change: Change) -> bool:
     """Whether a change is about booting only, so that no package needs to be looked at."""
     is_moving = change.pull_base or change.refspec is not None or change.revision is not None
-    return where.pending is not None and not is_moving and str(origin) == str(where.origin)
+    if where.pending is None or is_moving:
+        return False
+    now, before = (str(replace(o, initramfs_etc=())) for o in (origin, where.origin))
+    return now == before
 
 
 def _options_line(where: Target, change: Change) -> str:
@@ -268,16 +281,34 @@ def _options_line(where: Target, change: Change) -> str:
     return kernel_arguments.at_index(where.sysroot, change.kargs_base_index).options
 
 
-def _refuse_inactive(change: Change, plan: Plan, options: Options) -> None:
-    """Asking now for what the base has already is a mistake; having asked earlier is not."""
-    if options.allow_inactive:
-        return
+def _refuse_inactive(before: Origin, now: Origin, plan: Plan) -> None:
+    """Asking now for what has no effect is a mistake; having asked earlier is not."""
+    asked = _asked(now) - _asked(before)
     for item in plan.inactive:
-        if item.request in change.install and item.provided_by:
+        if (item.kind, item.request) not in asked:
+            continue
+        if item.kind is InactiveKind.REQUEST:
             raise AptOstreeError(
                 f'"{item.request}" is already provided by: {item.provided_by}. '
                 "Use --allow-inactive to explicitly require it."
             )
+        raise AptOstreeError(
+            f'Package "{item.request}" not found', hint="an override is for a package of the base"
+        )
+
+
+def _asked(origin: Origin) -> frozenset[tuple[InactiveKind, str]]:
+    """Everything that an origin asks for, as plans name it where it has no effect."""
+    files = (*origin.local, *origin.local_fileoverride)
+    by_source = (name for r in origin.override_remote for name in r.packages)
+    return frozenset(
+        {
+            *((InactiveKind.REQUEST, r) for r in (*origin.requested, *(p.nevra for p in files))),
+            *((InactiveKind.REMOVAL, n) for n in origin.override_remove),
+            *((InactiveKind.REPLACEMENT, p.nevra) for p in origin.override_local),
+            *((InactiveKind.REPLACEMENT, n) for n in by_source),
+        }
+    )
 
 
 def _is_new(

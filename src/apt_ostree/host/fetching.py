@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from apt_ostree.apt import fetch
@@ -11,7 +10,6 @@ from apt_ostree.assemble.entry import Entry
 from apt_ostree.assemble.importer import Want
 from apt_ostree.assemble.package_cache import PackageCache, Request
 from apt_ostree.errors import FetchError
-from apt_ostree.host.local import LocalFile
 from apt_ostree.model.plan import Action, Plan, Step
 from apt_ostree.model.progress import Progress, Timings
 
@@ -21,7 +19,6 @@ def obtain(
     *,
     root: AptRoot | None,
     cache: PackageCache,
-    files: Mapping[Path, LocalFile],
     archives: Path,
     cache_only: bool,
     want: Want | None = None,
@@ -30,12 +27,12 @@ def obtain(
 ) -> dict[str, Entry]:
     """Cache entries of everything the plan puts in, by `name:arch`.
 
-    `want` overrides in which form each package is needed.  Local files stay where they are;
-    downloads are deleted once they are imported.  Raises FetchError, PackageError; the cache then
-    is as before.
+    `want` overrides in which form each package is needed.  Files that users gave stay where they
+    are; downloads are deleted once they are imported.  Raises FetchError, PackageError; the cache
+    then is as before.
     """
     steps = [s for s in plan.steps if s.archive is not None]
-    local = {f.deb.sha256: path for path, f in files.items()}
+    local = {s.archive.sha256: Path(s.archive.path) for s in steps if s.archive and s.archive.path}
     wants = {s.archive.sha256: want or _want(s) for s in steps if s.archive}
     missing = cache.missing(steps, wants=wants)
     wanted = [s.archive for s in missing if s.archive and s.archive.sha256 not in local]

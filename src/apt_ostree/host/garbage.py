@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apt_ostree.assemble import refs
+from apt_ostree.assemble import local_files, refs
 from apt_ostree.assemble.initramfs import REF_PREFIX as INITRAMFS_PREFIX
 from apt_ostree.deploy import forecast, retain
 from apt_ostree.deploy.retain import Freed, Needs
@@ -36,11 +36,11 @@ def collect(sysroot: Sysroot, progress: Progress, *, kept_initramfs: int = KEPT_
     sysroot.prepare_cleanup()
     failpoint.reach("cleanup.after-deployments")
     _drop_checkouts(sysroot, needs)
-    packages = unneeded_packages(repo, needs)
+    packages, files = unneeded_packages(repo, needs), unneeded_files(repo, needs)
     before = forecast.commits(repo)
     with repo.transaction():
         retain.set_base_refs(repo, needs.bases)
-        for ref in (*packages, *old_initramfs(repo, kept_initramfs)):
+        for ref in (*packages, *files, *old_initramfs(repo, kept_initramfs)):
             repo.set_ref(ref, None)
     failpoint.reach("cleanup.before-prune")
     _, freed_bytes = repo.prune()
@@ -67,6 +67,7 @@ def would_collect(
     packages = unneeded_packages(repo, needs)
     gone = {
         *packages,
+        *unneeded_files(repo, needs),
         *old_initramfs(repo, kept_initramfs),
         *(ref for ref, checksum in derived.items() if checksum not in stay),
     }
@@ -84,6 +85,12 @@ def unneeded_packages(repo: Repo, needs: Needs) -> tuple[str, ...]:
             and not (needs.local and repo.commit(checksum).get("aptostree.sha256") in needs.local)
         )
     )
+
+
+def unneeded_files(repo: Repo, needs: Needs) -> tuple[str, ...]:
+    """Refs of .debs, given as files, that no origin names any more."""
+    wanted = {local_files.ref_of(sha256) for sha256 in needs.local}
+    return tuple(sorted(repo.refs(local_files.PREFIX).keys() - wanted))
 
 
 def _is_wanted(ref: str, needs: Needs) -> bool:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from apt_ostree.apt.deb import Deb, sha256_of
 from apt_ostree.apt.solve import LocalDeb
+from apt_ostree.assemble import local_files
 from apt_ostree.errors import PackageError
 from apt_ostree.model.change import Change
 from apt_ostree.model.origin import LocalPackage
 from apt_ostree.model.package import Package
+from apt_ostree.ostree.repo import Repo
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,12 @@ def _read(path: Path) -> LocalFile:
     deb = Deb.open(path)
     local = LocalDeb(path.absolute(), sha256_of(path), path.stat().st_size, deb.control)
     return LocalFile(deb.package, local)
+
+
+def keep(repo: Repo, files: Mapping[Path, LocalFile]) -> None:
+    """Copy the files into the repository: nobody can be asked for them again."""
+    debs = [f.deb for f in files.values()]
+    local_files.keep(repo, {d.sha256: (d.path, d.control) for d in debs})
 
 
 def by_checksum(files: Mapping[Path, LocalFile]) -> dict[str, LocalDeb]:

@@ -11,6 +11,7 @@ from apt_ostree.apt import solve
 from apt_ostree.apt.dpkgdb import Database
 from apt_ostree.apt.root import AptRoot
 from apt_ostree.apt.solve import Asked, CachedDeb, LocalDeb, SolveRequest
+from apt_ostree.assemble import local_files
 from apt_ostree.assemble.package_cache import PackageCache
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.host.target import Target
@@ -18,12 +19,13 @@ from apt_ostree.model.change import Change, Options
 from apt_ostree.model.origin import LocalPackage, Origin
 from apt_ostree.model.plan import Plan
 from apt_ostree.model.progress import Progress
+from apt_ostree.ostree.repo import Repo
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a plan is made from.  `files` are local packages given now, by SHA-256; others that the
-    origin names come from the package cache.  `asked` is what the change adds."""
+    origin names were kept in the repository.  `asked` is what the change adds."""
 
     origin: Origin
     base: str
@@ -79,7 +81,9 @@ def without_packages(origin: Origin, base: str) -> Plan:
     return Plan(base=base, inputs=_inputs(origin) if origin.may_assemble else ())
 
 
-def make(root: AptRoot, request: Request, cache: PackageCache, progress: Progress) -> Plan:
+def make(
+    root: AptRoot, request: Request, repo: Repo, cache: PackageCache, progress: Progress
+) -> Plan:
     """Solve the whole origin at once.
 
     Raises SolveError with the explanation, AptOstreeError for requests that must be refused.
@@ -90,11 +94,11 @@ def make(root: AptRoot, request: Request, cache: PackageCache, progress: Progres
         SolveRequest(
             install=origin.requested,
             local=tuple(
-                _local(p, request.files, cache) for p in (*origin.local, *origin.local_fileoverride)
+                _local(p, request.files, repo) for p in (*origin.local, *origin.local_fileoverride)
             ),
             lock_installed=True,
             override_remove=origin.override_remove,
-            override_replace=tuple(_local(p, request.files, cache) for p in origin.override_local),
+            override_replace=tuple(_local(p, request.files, repo) for p in origin.override_local),
             override_replace_from=tuple((r.source, r.packages) for r in origin.override_remote),
             allow_inactive=True,
             cached=_cached(cache) if request.options.cache_only else None,
@@ -118,21 +122,16 @@ def _inputs(origin: Origin) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((k, hashlib.sha256(v.encode()).hexdigest()) for k, v in values.items()))
 
 
-def _local(package: LocalPackage, files: Mapping[str, LocalDeb], cache: PackageCache) -> LocalDeb:
+def _local(package: LocalPackage, files: Mapping[str, LocalDeb], repo: Repo) -> LocalDeb:
     if package.sha256 in files:
         return files[package.sha256]
-    entry = cache.find(package.sha256)
-    if entry is None:
+    kept = local_files.find(repo, package.sha256)
+    if kept is None:
         raise AptOstreeError(
-            f"local package {package.nevra} is not in the cache any more",
-            hint=f"give the file again: apt-ostree install --idempotent ./{package.nevra}.deb",
+            f"the file of local package {package.nevra} is not in the repository any more",
+            hint="apt-ostree reset --overlays --overrides drops what needs it",
         )
-    return LocalDeb(
-        path=Path(f"/cache/{package.sha256}.deb"),
-        sha256=package.sha256,
-        size_bytes=entry.size_bytes,
-        control=entry.control,
-    )
+    return LocalDeb(kept.path, package.sha256, kept.size_bytes, kept.control)
 
 
 def asked(change: Change, files: Mapping[Path, LocalPackage]) -> Asked:

@@ -12,6 +12,7 @@ from typing import Any
 
 from apt_ostree.errors import AptOstreeError, OriginError, OstreeError, TrustError
 from apt_ostree.model import origin as origins
+from apt_ostree.model.deployment import package_from_tuple
 from apt_ostree.model.origin import LocalPackage, Origin
 from apt_ostree.ostree import signature
 from apt_ostree.ostree.glib import unpack
@@ -85,6 +86,8 @@ def describe(repo: Repo, deployment: Deployment, *, has_lists: bool = False) -> 
     if error is not None:
         out["origin-error"] = error
     out.update(_requests(origin))
+    if inactive := _inactive_files(commit, origin):
+        out["inactive-local-packages"] = inactive
     out.update(_source(repo, origin, commit if base is None else base))
     return out
 
@@ -134,6 +137,16 @@ def _origin(deployment: Deployment) -> tuple[Origin, str | None]:
         return origins.parse(deployment.origin, source=f"the origin of {deployment.id}"), None
     except OriginError as err:
         return Origin(), err.message
+
+
+def _inactive_files(commit: Commit, origin: Origin) -> list[str]:
+    """Local packages without effect, since the base has a package of that name itself."""
+    names = _names((*origin.local, *origin.local_fileoverride))
+    if not names or not _is_layered(commit):
+        return names
+    rows = commit.get(LISTS[0]) or []
+    present = {package_from_tuple(("", *row)).nevra for row in rows}
+    return [n for n in names if rows and n not in present]
 
 
 def _names(packages: tuple[LocalPackage, ...]) -> list[str]:

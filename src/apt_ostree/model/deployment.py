@@ -77,6 +77,7 @@ class Deployment:
     requested_packages: tuple[str, ...] = ()
     requested_local: tuple[str, ...] = ()
     requested_local_forced: tuple[str, ...] = ()
+    inactive_local: tuple[str, ...] = ()
     base_removals: tuple[Package, ...] = ()
     requested_base_removals: tuple[str, ...] = ()
     local_replacements: tuple[Replacement, ...] = ()
@@ -154,6 +155,7 @@ def _requests(raw: Mapping[str, Any]) -> dict[str, Any]:
         "requested_packages": tuple(raw.get("requested-packages", ())),
         "requested_local": tuple(raw.get("requested-local-packages", ())),
         "requested_local_forced": tuple(raw.get("requested-local-fileoverride-packages", ())),
+        "inactive_local": tuple(raw.get("inactive-local-packages", ())),
         "base_removals": tuple(package_from_tuple(p) for p in raw.get("base-removals", ())),
         "requested_base_removals": tuple(raw.get("requested-base-removals", ())),
         "local_replacements": tuple(

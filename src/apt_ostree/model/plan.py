@@ -104,12 +104,24 @@ class Op:
     key: str
 
 
+class InactiveKind(StrEnum):
+    REQUEST = "request"
+    REMOVAL = "removal"  # an override
+    REPLACEMENT = "replacement"  # an override
+
+
 @dataclass(frozen=True, slots=True)
 class Inactive:
-    """A request that the base already satisfies: kept, not applied."""
+    """What was asked for and has no effect on this base: kept, not applied.
+
+    A request that the base satisfies already with `provided_by`, or an override of a package that
+    is not in the base (`request` is then its name, or the NEVRA of a file, and nothing provides
+    it).
+    """
 
     request: str
-    provided_by: str
+    provided_by: str = ""
+    kind: InactiveKind = InactiveKind.REQUEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +193,8 @@ class Plan:
             "steps": [_step_to_dict(s) for s in self.steps],
             "order": [[str(o.verb), o.key] for o in self.order],
             "inactive": [
-                {"request": i.request, "provided-by": i.provided_by} for i in self.inactive
+                {"request": i.request, "provided-by": i.provided_by, "kind": str(i.kind)}
+                for i in self.inactive
             ],
             "sources": [
                 {"id": s.id, "generated": s.generated, "packages": s.packages} for s in self.sources
@@ -195,7 +208,10 @@ class Plan:
             inputs=tuple(sorted(raw["inputs"].items())),
             steps=tuple(_step_from_dict(s) for s in raw["steps"]),
             order=tuple(Op(Verb(verb), key) for verb, key in raw["order"]),
-            inactive=tuple(Inactive(i["request"], i["provided-by"]) for i in raw["inactive"]),
+            inactive=tuple(
+                Inactive(i["request"], i["provided-by"], InactiveKind(i["kind"]))
+                for i in raw["inactive"]
+            ),
             sources=tuple(
                 SourceInfo(s["id"], s["generated"], s["packages"]) for s in raw["sources"]
             ),

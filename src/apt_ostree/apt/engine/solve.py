@@ -26,7 +26,7 @@ from apt_ostree.apt.engine.view import View, is_protected, nevra, package_of
 from apt_ostree.apt.solve import SolveRequest
 from apt_ostree.apt.version import compare
 from apt_ostree.errors import SolveError
-from apt_ostree.model.plan import Action, Inactive, Plan, Reason, ReasonKind, Step
+from apt_ostree.model.plan import Action, Inactive, InactiveKind, Plan, Reason, ReasonKind, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +142,16 @@ def _replacements(view: View, request: SolveRequest, inactive: list[Inactive]) -
     wanted = []
     for deb in request.override_replace:
         version = limits.local_version(view, local.stanza_of(deb), deb)
-        wanted.append(Wanted(nevra(version), version))
+        wanted.append((Wanted(nevra(version), version), nevra(version)))
     for place, version in limits.from_sources(view, request.override_replace_from):
-        wanted.append(Wanted(f"{place} {version.parent_pkg.name}", version))
-    active = [w for w in wanted if w.version.parent_pkg.current_ver or _is_kernel_swap(view, w)]
-    inactive += [Inactive(w.request, "") for w in wanted if w not in active]
+        name = version.parent_pkg.name
+        wanted.append((Wanted(f"{place} {name}", version), name))
+    active = []
+    for one, name in wanted:
+        if one.version.parent_pkg.current_ver or _is_kernel_swap(view, one):
+            active.append(one)
+        else:
+            inactive.append(Inactive(name, kind=InactiveKind.REPLACEMENT))
     return active
 
 
@@ -165,7 +170,7 @@ def _removals(
         base, _, arch = name.partition(":")
         package = view.package(base, arch or None)
         if package is None or not package.current_ver:
-            inactive.append(Inactive(name, ""))
+            inactive.append(Inactive(name, kind=InactiveKind.REMOVAL))
             continue
         if is_protected(package) and not request.force:
             kind = "essential" if package.essential else "protected"

@@ -253,13 +253,15 @@ def _inactive(key: str, items: set[str], style: Style) -> Iterator[str]:
 def _packages(deployment: Deployment, context: BlockContext, style: Style) -> Iterator[str]:
     if context.is_verbose:
         inactive = set(deployment.requested_packages) - set(deployment.packages)
+        inactive.update(deployment.inactive_local)
         yield from _inactive("InactiveRequests", inactive, style)
     for key, items in (
         ("LayeredPackages", deployment.packages),
         ("LocalPackages", deployment.requested_local),
         ("LocalForcedPackages", deployment.requested_local_forced),
     ):
-        yield from text.value_list(key, text.quote_all(items), style)
+        active = [i for i in items if i not in deployment.inactive_local]
+        yield from text.value_list(key, text.quote_all(active), style)
 
 
 def _boot(deployment: Deployment, style: Style) -> Iterator[str]:

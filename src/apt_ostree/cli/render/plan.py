@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from apt_ostree.cli.render.units import size
-from apt_ostree.model.plan import Action, Plan, Step
+from apt_ostree.model.plan import Action, InactiveKind, Plan, Step
 
 _TITLES = {
     Action.INSTALL: "Installing",
     Action.UPGRADE: "Upgrading",
     Action.DOWNGRADE: "Downgrading",
     Action.REMOVE: "Removing",
+}
+
+
+_INACTIVE = {
+    InactiveKind.REQUEST: "Inactive requests",
+    InactiveKind.REMOVAL: "Inactive base removals",
+    InactiveKind.REPLACEMENT: "Inactive base replacements",
 }
 
 
@@ -23,10 +30,12 @@ def transaction(plan: Plan) -> Iterator[str]:
             yield from (f"  {_line(s)}" for s in steps)
     if not plan.steps:
         yield "Empty transaction"
-    if plan.inactive:
-        yield "Inactive requests:"
-        for request in plan.inactive:
-            yield f"  {request.request} (already provided by {request.provided_by})"
+    for kind, title in _INACTIVE.items():
+        if found := [i for i in plan.inactive if i.kind is kind]:
+            yield f"{title}:"
+            for item in found:
+                by = f" (already provided by {item.provided_by})" if item.provided_by else ""
+                yield f"  {item.request}{by}"
 
 
 def explanation(plan: Plan) -> Iterator[str]:
