@@ -65,6 +65,19 @@ def test_remove_and_clear(repo, commit_tree, tmp_path):
     assert (out / "e").is_dir()
 
 
+def test_a_file_becomes_an_empty_directory(repo, commit_tree, tmp_path):
+    # an overlay marks a directory that replaced a file as opaque
+    base = commit_tree("base", {"a/b": "a file", "a/c": "c"})
+    with repo.transaction():
+        tree = Tree(repo, base=base)
+        tree.clear("a/b")
+        (tmp_path / "new/a/b").mkdir(parents=True)
+        (tmp_path / "new/a/b/f").write_text("f")
+        tree.add_directory(tmp_path / "new", consume=False)
+        result = repo.write_commit(tree.write(), timestamp=0)
+    assert names(checkout(repo, result, tmp_path)) == {"a/b/f", "a/c"}
+
+
 def test_an_empty_tree_can_be_written(repo, tmp_path):
     with repo.transaction():
         result = repo.write_commit(Tree(repo).write(), timestamp=0)

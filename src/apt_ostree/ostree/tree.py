@@ -96,11 +96,13 @@ class Tree:
             where.remove(parts[-1], True)
 
     def clear(self, path: str) -> None:
-        """Empty a directory, keeping it."""
+        """Empty a directory, keeping it; a file in its place becomes one."""
         where = self._mtree
-        for part in (p for p in path.split("/") if p):
-            _, where = where.ensure_dir(part)
         with translate(f"clearing {path}"):
+            for part in (p for p in path.split("/") if p):
+                if part in where.get_files():
+                    where.remove(part, False)
+                _, where = where.ensure_dir(part)
             for name in [*where.get_files(), *where.get_subdirs()]:
                 where.remove(name, True)
 
