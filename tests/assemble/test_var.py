@@ -242,6 +242,21 @@ def test_noise_goes_with_a_reason(root):
     assert "d /var/lib/x 0755 root root -" in conf(root)
 
 
+def test_no_empty_directory_of_opt_is_left_by_a_purge(root):
+    put(root / "usr/lib/opt/gone")
+    put(root / "usr/lib/opt/empty")
+    put(root / "usr/lib/opt/other/x", "x")
+    put(root / "var/opt")
+    os.symlink("../../usr/lib/opt/empty", root / "var/opt/empty")
+    harvest(root)
+    homes = root / "usr/lib/opt"
+    # with opt-usrlocal: state-overlay it is /opt itself, and empty directories are content
+    assert sorted(p.name for p in homes.iterdir()) == ["empty", "gone", "other"]
+    os.symlink("var/opt", root / "opt")
+    harvest(root)
+    assert sorted(p.name for p in homes.iterdir()) == ["empty", "other"]
+
+
 def test_opt_moves_below_usr(root, tmp_path):
     put(root / "var/opt/google/chrome/chrome", "binary", mode=0o4755)
     put(root / "usr/lib/opt/google/old", "from another package")
