@@ -75,7 +75,7 @@ def test_help_lists_visible_commands_in_columns(run):
     assert "  rollback               Revert to the previously booted tree" in rows
     shown = names[names.index("checkout") : names.index("why") + 1]
     assert shown == sorted(shown)
-    assert not {"update", "pkg-add", "ex", "rpm", "cancel"} & set(names)
+    assert not {"update", "pkg-add", "ex", "rpm", "start-daemon"} & set(names)
 
 
 def test_option_before_the_command(run):

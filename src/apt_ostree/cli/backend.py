@@ -8,10 +8,11 @@ own, against these signatures.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from apt_ostree.cli import link
 from apt_ostree.errors import AptOstreeError
 
 if TYPE_CHECKING:  # values that pass through: making their classes takes as long as parsing
@@ -44,11 +45,27 @@ def _module(name: str) -> Any:
 
 
 def change(
-    sysroot: Path, stateroot: str | None, edit: Change, options: Options, progress: Progress
+    sysroot: Path,
+    stateroot: str | None,
+    edit: Change,
+    options: Options,
+    progress: Progress,
+    *,
+    reboot: bool = False,
 ) -> Outcome:
-    """Carry out one change: plan, build, deploy."""
+    """Carry out one change: plan, build, deploy; then reboot where the result wants it."""
+    if (daemon := link.host(sysroot)) is not None:
+        return daemon.change(stateroot, edit, options, progress, reboot=reboot)
     outcome: Outcome = _module("host.change").run(sysroot, stateroot, edit, options, progress)
+    _reboot_if(reboot and outcome.changed and not options.dry_run)
     return outcome
+
+
+def _reboot_if(wanted: bool) -> None:  # noqa: FBT001
+    if wanted:
+        from apt_ostree.system.run import run
+
+        run(["systemctl", "reboot"])
 
 
 def init(path: Path, stateroot: str, *, dry_run: bool) -> bool:
@@ -57,14 +74,31 @@ def init(path: Path, stateroot: str, *, dry_run: bool) -> bool:
     return is_new
 
 
+def daemon_state(sysroot: Path) -> Json:
+    """{transaction, policy}: what only the daemon knows; empty without one."""
+    daemon = link.reader(sysroot)
+    return {} if daemon is None else daemon.state()
+
+
 def deployments(sysroot: Path) -> list[Json]:
     """The deployment dictionaries, in boot order."""
     found: list[Json] = _module("host.status").deployments(sysroot)
     return found
 
 
-def rollback(sysroot: Path, stateroot: str | None, progress: Progress, *, dry_run: bool) -> Outcome:
+def rollback(
+    sysroot: Path,
+    stateroot: str | None,
+    progress: Progress,
+    *,
+    dry_run: bool,
+    reboot: bool = False,
+) -> Outcome:
+    daemon = None if dry_run else link.host(sysroot)
+    if daemon is not None:
+        return daemon.rollback(stateroot, progress, reboot=reboot)
     outcome: Outcome = _module("host.rollback").run(sysroot, stateroot, progress, dry_run=dry_run)
+    _reboot_if(reboot and not dry_run)
     return outcome
 
 
@@ -72,6 +106,9 @@ def cleanup(
     sysroot: Path, stateroot: str | None, what: set[str], progress: Progress, *, dry_run: bool
 ) -> Json:
     """`what` holds the D-Bus words: base, pending-deploy, rollback-deploy, repomd."""
+    daemon = None if dry_run else link.host(sysroot)
+    if daemon is not None:
+        return daemon.cleanup(stateroot, what, progress)
     done: Json = _module("host.cleanup").run(sysroot, stateroot, what, progress, dry_run=dry_run)
     return done
 
@@ -101,6 +138,9 @@ def refresh(
     sysroot: Path, stateroot: str | None, progress: Progress, *, force: bool, dry_run: bool
 ) -> Sequence[SourceInfo]:
     """Fetch package metadata; a dry run names the sources that would be asked."""
+    daemon = None if dry_run else link.host(sysroot)
+    if daemon is not None:
+        return daemon.refresh(stateroot, progress, force=force)
     found: Sequence[SourceInfo] = _module("host.metadata").refresh(
         sysroot, stateroot, force, progress, dry_run=dry_run
     )
@@ -111,6 +151,8 @@ def search(
     sysroot: Path, stateroot: str | None, terms: Sequence[str], progress: Progress
 ) -> Iterable[tuple[str, str, str]]:
     """(group header, package name, summary), in the order they are to be shown."""
+    if (daemon := link.reader(sysroot)) is not None:
+        return daemon.search(stateroot, terms)
     found: Iterable[tuple[str, str, str]] = _module("host.metadata").search(
         sysroot, stateroot, terms, progress
     )
@@ -221,3 +263,35 @@ def treefile_json(treefile: Path) -> Json:
     """The expanded treefile, as `--print-only` shows it."""
     expanded: Json = _module("compose.treefiles").expanded(treefile)
     return expanded
+
+
+# -- the daemon
+
+
+def ping() -> Json | None:
+    """What a daemon says of itself: {version, pid, uptime, transaction}; None without one."""
+    daemon = link.host(Path("/"))
+    return None if daemon is None else dict(daemon.ping())
+
+
+def cancel(sysroot: Path, progress: Progress, say: Callable[[str], None]) -> bool:
+    """Cancel what the daemon is doing and wait for its end; False when it is idle."""
+    daemon = link.host(sysroot)
+    running = None if daemon is None else daemon.active(progress)
+    if running is None:
+        return False
+    say(f"Cancelling transaction: {running.title()}")
+    running.stop()
+    return True
+
+
+def reload_config(sysroot: Path) -> None:
+    if (daemon := link.host(sysroot)) is not None:
+        daemon.reload_config()
+
+
+def serve(sysroot: Path, *, bus: str, config: str, runtime: str) -> int:
+    """Run the daemon to its end; empty texts are the defaults of a host."""
+    main = _module("daemon.main")
+    places = main.Places(sysroot=sysroot, bus=bus)
+    return int(main.serve(places.with_paths(config=config, runtime=runtime)))

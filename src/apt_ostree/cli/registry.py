@@ -53,8 +53,10 @@ GROUPS = (
 )
 
 _COMMANDS = (
+    Entry("cancel", "cancel", "Cancel an active transaction"),
     Entry("checkout", "checkout", "Write the tree of a commit to a directory"),
     Entry("cleanup", "cleanup", "Clear cached/pending data"),
+    Entry("daemon-ping", "daemon_ping", "Show whether the daemon is there, and what it does"),
     Entry("deploy", "deploy", "Deploy a specific commit"),
     Entry("history", "history", "List the deployments that were made, newest first"),
     Entry("info", "info", "Show packages, and where they stand on this system"),
@@ -67,9 +69,11 @@ _COMMANDS = (
     Entry("prune", "prune", "Delete what no deployment needs any more"),
     Entry("rebase", "rebase", "Switch to a different tree"),
     Entry("refresh-md", "refresh_md", "Refresh the package metadata"),
+    Entry("reload", "reload", "Reload configuration"),
     Entry("reset", "reset", "Remove all mutations"),
     Entry("rollback", "rollback", "Revert to the previously booted tree"),
     Entry("search", "search", "Search for packages"),
+    Entry("start-daemon", "start_daemon", "Serve the system bus", is_hidden=True),
     Entry("status", "status", "Get the version of the booted system"),
     Entry("uninstall", "uninstall", "Remove layered packages"),
     Entry("upgrade", "upgrade", "Perform a system upgrade"),
@@ -109,19 +113,15 @@ _NO_IMAGES = "this version neither reads nor writes container images"
 _NOTHING_TO_DO = "it has no work on this system"
 UNAVAILABLE = {
     "apply-live": _NEED_BOOTED,
-    "cancel": _NEED_DAEMON,
     "cliwrap": _NOTHING_TO_DO,
     "container-encapsulate": _NO_IMAGES,
     "countme": _NOTHING_TO_DO,
-    "daemon-ping": _NEED_DAEMON,
     "experimental": _NO_IMAGES,
     "finalize-deployment": _NEED_DAEMON,
     "fix-shadow-perms": _NOTHING_TO_DO,
     "kernel-install": _NOTHING_TO_DO,
-    "reload": _NEED_DAEMON,
     "scriptlet-intercept": _NOTHING_TO_DO,
     "shlib-backend": _NOTHING_TO_DO,
-    "start-daemon": _NEED_DAEMON,
     "testutils": _NOTHING_TO_DO,
     "unlock": _NEED_BOOTED,
     "usroverlay": _NEED_BOOTED,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from apt_ostree.cli import link
 from apt_ostree.cli.command import Command, Target
 from apt_ostree.cli.options import Args
 from apt_ostree.cli.render.output import Output
@@ -37,9 +38,12 @@ class Session:
 
     def check(self, command: Command, args: Args) -> None:
         """Refuse early what cannot work here: no root, no OSTree system."""
+        # On the running system the daemon has the rights, and asks polkit who may use them.
+        is_daemons = command.target is Target.SYSROOT and link.is_wanted(self.sysroot(args))
         if (
             command.needs_root
             and not self.is_root
+            and not is_daemons
             and not command.is_query(args)
             and "APTOSTREE_SUPPRESS_REQUIRES_ROOT_CHECK" not in self.env
         ):

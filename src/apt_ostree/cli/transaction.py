@@ -65,7 +65,9 @@ def carry_out(
         options = dataclasses.replace(options, cache_only=True)
 
     def work(sysroot: Path, progress: Progress) -> Outcome:
-        return backend.change(sysroot, common.stateroot(args), edit, options, progress)
+        return backend.change(
+            sysroot, common.stateroot(args), edit, options, progress, reboot=wants_reboot(args)
+        )
 
     return run(session, args, work, ending=ending)
 
@@ -91,7 +93,6 @@ def run(
             session.out.note(line)
     if args.flag("json"):
         session.out.json(outcome_json(outcome, is_dry_run=args.flag("dry-run")))
-        is_done = not args.flag("dry-run")
     elif args.flag("dry-run"):
         if outcome.plan is not None and not session.out.is_quiet:
             for line in plans.explanation(outcome.plan):
@@ -99,10 +100,7 @@ def run(
         session.out.line(DRY_RUN_LINE)
         return 0
     else:
-        is_done = True
         _say(session, args, sysroot, outcome, ending)
-    if is_done and outcome.changed and _wants_reboot(args):
-        reboot()
     return status
 
 
@@ -114,13 +112,13 @@ def _show_once(progress: Progress, plan: Plan) -> None:
 
 def check_reboot(sysroot: Path, args: Args) -> None:
     """A reboot is for the running system; asked for another one it would be a surprise."""
-    if _wants_reboot(args) and sysroot != Path("/"):
+    if wants_reboot(args) and sysroot != Path("/"):
         raise AptOstreeError(
             f"Cannot reboot: '{sysroot}' is not the running system", hint="leave out --reboot"
         )
 
 
-def _wants_reboot(args: Args) -> bool:
+def wants_reboot(args: Args) -> bool:
     return args.has("reboot") and args.flag("reboot")
 
 
@@ -128,7 +126,7 @@ def _say(session: Session, args: Args, sysroot: Path, outcome: Outcome, ending: 
     out = session.out
     if outcome.notes.get("downloaded"):
         out.line("Update downloaded.")
-    if not outcome.changed or _wants_reboot(args):
+    if not outcome.changed or wants_reboot(args):
         return
     if ending.shows_diff:
         for line in booted_diff(sysroot):
@@ -149,12 +147,6 @@ def booted_diff(sysroot: Path) -> Iterator[str]:
 
     repo = sysroot / "ostree/repo"
     yield from diffs.block(backend.package_diff(repo, booted["checksum"], found[0]["checksum"]))
-
-
-def reboot() -> None:
-    from apt_ostree.system.run import run as run_program
-
-    run_program(["systemctl", "reboot"])
 
 
 def outcome_json(outcome: Outcome, *, is_dry_run: bool) -> dict[str, Any]:

@@ -134,3 +134,17 @@ def run_bytes(argv: Sequence[str | Path], *, stdin: bytes) -> bytes:
         said = done.stderr.decode(errors="replace").splitlines()
         raise CommandError(cmd, done.returncode, said[-TAIL_LINES:])
     return done.stdout
+
+
+def start(
+    argv: Sequence[str | Path], *, env: Mapping[str, str], stdin: int, pass_fds: Collection[int]
+) -> subprocess.Popen[bytes]:
+    """A process that lives as long as it wants, in a session of its own; the caller reaps it.
+
+    For programs of ours only: `env` is all that it gets, and its output goes where ours does.
+    """
+    cmd = tuple(str(a) for a in argv)
+    log.debug("+ %s", shlex.join(cmd))
+    return subprocess.Popen(
+        cmd, env=dict(env), stdin=stdin, pass_fds=tuple(pass_fds), start_new_session=True
+    )

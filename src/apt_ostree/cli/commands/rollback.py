@@ -15,7 +15,11 @@ def run(args: Args, session: Session) -> int:
         session,
         args,
         lambda sysroot, progress: backend.rollback(
-            sysroot, common.stateroot(args), progress, dry_run=args.flag("dry-run")
+            sysroot,
+            common.stateroot(args),
+            progress,
+            dry_run=args.flag("dry-run"),
+            reboot=transaction.wants_reboot(args),
         ),
         ending=transaction.Ending(),
     )

@@ -40,10 +40,11 @@ def run(args: Args, session: Session) -> int:
 
 def _print_json(args: Args, session: Session, found: list[dict[str, Any]]) -> None:
     shown = [d for d in found if d["booted"]] if args.flag("booted") else found
-    # The transaction, the update and its driver belong to the daemon; without one there is none.
+    # The update and its driver belong to the daemon.
+    state = backend.daemon_state(session.sysroot(args))
     value = {
         "deployments": shown,
-        "transaction": None,
+        "transaction": state.get("transaction"),
         "cached-update": None,
         "update-driver": None,
     }

@@ -1,0 +1,1 @@
+"""The daemon as clients see it."""

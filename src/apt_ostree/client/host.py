@@ -1,0 +1,115 @@
+"""The running host, through its daemon: what the commands call instead of doing it themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from apt_ostree.client.bus import Bus
+from apt_ostree.client.follow import Following
+from apt_ostree.model.change import Change, Options, Outcome
+from apt_ostree.model.plan import Plan, SourceInfo
+from apt_ostree.model.progress import Progress
+from apt_ostree.wire import encode, names
+from apt_ostree.wire.glib import GLib
+
+
+class Host:
+    """A registered client.  Every method raises what the daemon answers with."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    @classmethod
+    def connect(cls, identity: str) -> Host:
+        """Raises UnreachableError when there is no daemon."""
+        bus = Bus.system()
+        bus.register(identity)
+        return cls(bus)
+
+    # -- looking
+
+    def sysroot(self) -> Mapping[str, Any]:
+        """The properties of the sysroot, read anew by the daemon."""
+        self._bus.call(names.SYSROOT_PATH, names.SYSROOT, "Reload")
+        return self._bus.properties(names.SYSROOT_PATH, names.SYSROOT)
+
+    def state(self) -> dict[str, Any]:
+        """{transaction: [method, sender, path] or None, title, initiator, policy}."""
+        found = self.sysroot()
+        who = list(found["ActiveTransaction"])
+        return {"transaction": who if who[0] else None, "policy": found["AutomaticUpdatePolicy"]}
+
+    def ping(self) -> Mapping[str, Any]:
+        (found,) = self._bus.call(names.SYSROOT_PATH, names.SYSROOT, "Ping")
+        answer: Mapping[str, Any] = found
+        return answer
+
+    def search(self, stateroot: str | None, terms: Sequence[str]) -> Iterable[tuple[str, str, str]]:
+        (rows,) = self._os(stateroot, "Search", GLib.Variant("(as)", (list(terms),)))
+        return ((r["key"], r["name"], r["summary"]) for r in rows)
+
+    # -- changing
+
+    def change(
+        self,
+        stateroot: str | None,
+        edit: Change,
+        options: Options,
+        progress: Progress,
+        *,
+        reboot: bool = False,
+    ) -> Outcome:
+        call = encode.encode(edit, options, reboot=reboot)
+        (address,) = self._os(stateroot, call.method, call.arguments, call.files)
+        return _outcome(self._follow(address, progress))
+
+    def rollback(self, stateroot: str | None, progress: Progress, *, reboot: bool) -> Outcome:
+        body = GLib.Variant("(a{sv})", ({"reboot": GLib.Variant("b", reboot)},))
+        (address,) = self._os(stateroot, "Rollback", body)
+        return _outcome(self._follow(address, progress))
+
+    def cleanup(
+        self, stateroot: str | None, elements: Collection[str], progress: Progress
+    ) -> dict[str, Any]:
+        body = GLib.Variant("(as)", (sorted(elements),))
+        (address,) = self._os(stateroot, "Cleanup", body)
+        found: dict[str, Any] = self._follow(address, progress)
+        return found
+
+    def refresh(
+        self, stateroot: str | None, progress: Progress, *, force: bool
+    ) -> tuple[SourceInfo, ...]:
+        body = GLib.Variant("(a{sv})", ({"force": GLib.Variant("b", force)},))
+        (address,) = self._os(stateroot, "RefreshMd", body)
+        rows = self._follow(address, progress)
+        return tuple(SourceInfo(*row) for row in rows)
+
+    def active(self, progress: Progress) -> Following | None:
+        """The transaction that is under way."""
+        address = self.sysroot()["ActiveTransactionPath"]
+        return Following(self._bus, address, progress) if address else None
+
+    def reload_config(self) -> None:
+        self._bus.call(names.SYSROOT_PATH, names.SYSROOT, "ReloadConfig")
+
+    def _os(
+        self, stateroot: str | None, method: str, body: GLib.Variant, files: Sequence[Any] = ()
+    ) -> Any:
+        name = GLib.Variant("(s)", (stateroot or "",))
+        (path,) = self._bus.call(names.SYSROOT_PATH, names.SYSROOT, "GetOS", name)
+        return self._bus.call(path, names.OS, method, body, files=files)
+
+    def _follow(self, address: str, progress: Progress) -> Any:
+        return Following(self._bus, address, progress).run()
+
+
+def _outcome(raw: Mapping[str, Any]) -> Outcome:
+    plan = raw["plan"]
+    return Outcome(
+        changed=raw["changed"],
+        plan=None if plan is None else Plan.from_dict(plan),
+        deployment=raw["deployment"],
+        timings=raw["timings"],
+        notes=raw["notes"],
+    )

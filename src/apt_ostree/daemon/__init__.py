@@ -1,0 +1,1 @@
+"""apt-ostreed: objects on the bus, transactions, authorisation.  Workers do the work."""

@@ -1,0 +1,180 @@
+"""The OS interface: what can be asked of one stateroot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from apt_ostree.daemon import authority as rules
+from apt_ostree.daemon import process, titles
+from apt_ostree.daemon.core import Core
+from apt_ostree.daemon.exported import Caller, Exported
+from apt_ostree.daemon.job import Job
+from apt_ostree.errors import AptOstreeError
+from apt_ostree.host import kargs
+from apt_ostree.model.change import Options
+from apt_ostree.wire import decode, names
+from apt_ostree.wire.decode import Request
+from apt_ostree.wire.glib import GLib
+
+_PACKAGE = {"epoch": "t"}
+
+
+class OSInterface:
+    def __init__(self, core: Core, stateroot: str) -> None:
+        self._core = core
+        self.stateroot = stateroot
+        self.path = names.os_path(stateroot)
+        methods = {name: self._changer(name) for name in decode.METHODS}
+        methods |= {
+            "Rollback": self._rollback,
+            "Cleanup": self._cleanup,
+            "RefreshMd": self._refresh,
+            "GetDeploymentBootConfig": self._boot_config,
+            "GetDeploymentsRpmDiff": self._diff,
+            "Search": self._search,
+        }
+        self.exported = Exported(
+            names.OS, self.path, methods=methods, properties=self._properties,
+            on_call=core.touch,
+        )  # fmt: skip
+
+    def _properties(self) -> Mapping[str, GLib.Variant]:
+        return {
+            "Name": GLib.Variant("s", self.stateroot),
+            **self._core.state.roles(self.stateroot),
+            "CachedUpdate": GLib.Variant("a{sv}", {}),
+            "HasCachedUpdateRpmDiff": GLib.Variant("b", False),
+        }
+
+    # -- changes
+
+    def _changer(self, method: str) -> Any:
+        async def call(caller: Caller, *arguments: Any) -> GLib.Variant:
+            return await self._change(method, caller, arguments)
+
+        return call
+
+    async def _change(self, method: str, caller: Caller, arguments: Sequence[Any]) -> GLib.Variant:
+        await self._allow(caller, method, arguments)
+        request = decode.decode(method, arguments, fd_count=len(caller.fds))
+        self._refuse_layering(request)
+        handles = {
+            attribute: tuple(caller.fds[h] for h in found)
+            for attribute, found in (request.handles or {}).items()
+        }
+        job = Job(
+            "change", str(self._core.state.path), self.stateroot, request.change, request.options,
+            handles=handles, repo=None if request.repo is None else caller.fds[request.repo],
+            parameters={"reboot": request.reboot},
+        )  # fmt: skip
+        title = titles.of_request(method, request)
+        # Descriptors are not equal to others, so a call with some is never joined.
+        key = (method, arguments, caller.fds and caller.name)
+        return await self._begin(caller, method, job, title=title, key=key)
+
+    def _refuse_layering(self, request: Request) -> None:
+        change = request.change
+        if self._core.config.lock_layering and (
+            change.install
+            or change.override_remove
+            or change.override_replace_from
+            or request.handles
+        ):
+            raise AptOstreeError("Cannot operate; `LockLayering=true` in configuration.")
+
+    async def _rollback(self, caller: Caller, options: Mapping[str, Any]) -> GLib.Variant:
+        await self._allow(caller, "Rollback", ())
+        job = self._job("rollback", reboot=bool(options.get("reboot")))
+        return await self._begin(caller, "Rollback", job, title="rollback", key=("Rollback",))
+
+    async def _cleanup(self, caller: Caller, elements: Sequence[str]) -> GLib.Variant:
+        await self._allow(caller, "Cleanup", ())
+        job = self._job("cleanup", elements=tuple(elements))
+        key = ("Cleanup", tuple(elements))
+        return await self._begin(caller, "Cleanup", job, title="cleanup", key=key)
+
+    async def _refresh(self, caller: Caller, options: Mapping[str, Any]) -> GLib.Variant:
+        await self._allow(caller, "RefreshMd", ())
+        is_forced = bool(options.get("force"))
+        job = self._job("refresh", force=is_forced)
+        title = "refresh-md (force)" if is_forced else "refresh-md"
+        return await self._begin(caller, "RefreshMd", job, title=title, key=(title,))
+
+    def _job(self, verb: str, **parameters: Any) -> Job:
+        return Job(
+            verb, str(self._core.state.path), self.stateroot, options=Options(),
+            parameters=parameters,
+        )  # fmt: skip
+
+    async def _begin(
+        self, caller: Caller, method: str, job: Job, *, title: str, key: Any
+    ) -> GLib.Variant:
+        initiator = await self._core.clients.initiator(caller.name)
+        self._core.clients.watch(caller.name)
+        made = self._core.transactions.begin(
+            job, title=title, method=method, path=self.path, key=(self.path, key),
+            initiator=initiator,
+        )  # fmt: skip
+        return GLib.Variant("(s)", (made.address,))
+
+    async def _allow(self, caller: Caller, method: str, arguments: Sequence[Any]) -> None:
+        actions: Sequence[str]
+        if method == "UpdateDeployment":
+            actions = rules.of_update(*arguments)
+        else:
+            actions = (rules.ACTIONS[method],)
+        await self._core.authority.require(caller, "OS", method, actions)
+
+    # -- questions
+
+    async def _boot_config(
+        self,
+        _caller: Caller,
+        deployment: str,
+        is_pending: bool,  # noqa: FBT001
+    ) -> GLib.Variant:
+        if deployment and not deployment.isdecimal():
+            raise AptOstreeError(
+                f"Invalid deployment index {deployment}, must be a number and >= 0"
+            )
+        index = int(deployment) if deployment else None
+        if index is None and not is_pending:
+            index = next(
+                (i for i, d in enumerate(self._core.state.deployments) if d["booted"]), None
+            )
+        line = kargs.show(self._core.state.path, self.stateroot, index)
+        found = {"staged": GLib.Variant("b", False), "options": GLib.Variant("s", line)}
+        return GLib.Variant("(a{sv})", (found,))
+
+    async def _diff(self, caller: Caller, before: str, after: str) -> GLib.Variant:
+        await self._allow(caller, "GetDeploymentsRpmDiff", ())
+        commits = {"from": self._commit_of(before), "to": self._commit_of(after)}
+        rows = await process.ask(self._job("diff", **commits))
+        return GLib.Variant("(a(sua{sv}))", ([_diff_row(*row) for row in rows],))
+
+    def _commit_of(self, deployment: str) -> str:
+        found = next((d for d in self._core.state.deployments if d["id"] == deployment), None)
+        if found is None:
+            raise AptOstreeError(f"Deployment with id '{deployment}' not found")
+        checksum: str = found["checksum"]
+        return checksum
+
+    async def _search(self, _caller: Caller, terms: Sequence[str]) -> GLib.Variant:
+        if not terms:
+            raise AptOstreeError("No queries passed")
+        rows = await process.ask(self._job("search", terms=tuple(terms)))
+        found = [
+            {
+                "key": GLib.Variant("s", key),
+                "name": GLib.Variant("s", name),
+                "summary": GLib.Variant("s", summary),
+            }
+            for key, name, summary in rows
+        ]
+        return GLib.Variant("(aa{sv})", (found,))
+
+
+def _diff_row(name: str, kind: int, packages: Mapping[str, Sequence[str]]) -> Any:
+    details = {key: GLib.Variant("(sss)", tuple(value)) for key, value in packages.items()}
+    return name, kind, details

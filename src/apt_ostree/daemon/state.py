@@ -1,0 +1,62 @@
+"""The sysroot as the daemon last read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from apt_ostree.errors import AptOstreeError
+from apt_ostree.host import status, target
+from apt_ostree.ostree.sysroot import Sysroot
+from apt_ostree.wire import codec
+from apt_ostree.wire.glib import GLib
+
+Json = Mapping[str, Any]
+
+
+class State:
+    """`deployments` are dictionaries in boot order; `stateroots` those that exist."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.deployments: tuple[Json, ...] = ()
+        self.stateroots: tuple[str, ...] = ()
+
+    def reload(self) -> None:
+        """Read it anew.  On failure what was known stays; the error says that it is a reload."""
+        try:
+            self.stateroots = Sysroot.open(self.path).stateroots
+            self.deployments = tuple(status.deployments(self.path))
+        except AptOstreeError as err:
+            raise AptOstreeError(f"Sysroot reload: {err.message}", hint=err.hint) from err
+
+    @property
+    def booted(self) -> Json | None:
+        return next((d for d in self.deployments if d["booted"]), None)
+
+    def choose(self, name: str) -> str:
+        """The stateroot of that name; the booted or only one for the empty name."""
+        if name and name not in self.stateroots:
+            raise AptOstreeError(f'OS name "{name}" not found')
+        if name:
+            return name
+        return target.choose_stateroot(Sysroot.open(self.path), None)
+
+    def roles(self, stateroot: str) -> dict[str, GLib.Variant]:
+        """The three deployments that are properties of a stateroot, `{}` for those that are not."""
+        own = [d for d in self.deployments if d["osname"] == stateroot]
+        booted = next((d for d in own if d["booted"]), None)
+        default = own[0] if own else None
+        after = own[own.index(booted) + 1 :] if booted is not None else own[1:]
+        rollback = after[0] if after else None
+        found = {
+            "BootedDeployment": booted, "DefaultDeployment": default,
+            "RollbackDeployment": rollback,
+        }  # fmt: skip
+        return {k: codec.dictionary(d or {}, codec.DEPLOYMENT) for k, d in found.items()}
+
+    def all(self) -> GLib.Variant:
+        return GLib.Variant(
+            "aa{sv}", [codec.entries(d, codec.DEPLOYMENT) for d in self.deployments]
+        )
