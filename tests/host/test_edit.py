@@ -10,11 +10,13 @@ from apt_ostree.model.origin import LocalPackage, Origin, RemoteReplacement
 BASE = Origin(refspec="origin:debian/13")
 FOO = LocalPackage("a" * 64, "foo-bar-1.0-1.amd64")
 FOO2 = LocalPackage("b" * 64, "foo-bar-2.0-1.amd64")
+GCC = LocalPackage("c" * 64, "gcc-12-base-12.2.0-14.amd64")
 
 
 def apply(origin: Origin, change: Change, **options: bool) -> Origin:
-    local = {Path("/foo.deb"): FOO, Path("/foo2.deb"): FOO2}
-    return edit(origin, change, options=Options(**options), local=local, arch="amd64")
+    local = {Path("/foo.deb"): FOO, Path("/foo2.deb"): FOO2, Path("/gcc.deb"): GCC}
+    names = {FOO.sha256: "foo-bar", FOO2.sha256: "foo-bar", GCC.sha256: "gcc-12-base"}
+    return edit(origin, change, options=Options(**options), local=local, arch="amd64", names=names)
 
 
 def test_requests_are_added_once_and_removed():
@@ -108,3 +110,32 @@ def test_upgrade_drops_a_pin_and_install_keeps_it():
     pinned = Origin(refspec="a", override_commit="c" * 64)
     assert apply(pinned, Change(pull_base=True)).override_commit is None
     assert apply(pinned, Change(install=("x",))).override_commit == "c" * 64
+
+
+def test_a_name_with_a_number_in_it():
+    gcc = apply(BASE, Change(install_local=(Path("/gcc.deb"),)))
+    with pytest.raises(AptOstreeError, match="'gcc' is not currently requested"):
+        apply(gcc, Change(uninstall=("gcc",)))
+    assert apply(gcc, Change(uninstall=("gcc-12-base",))) == BASE
+
+
+def test_forcing_a_file_is_another_request():
+    plain = apply(BASE, Change(install_local=(Path("/foo.deb"),)))
+    forced = apply(plain, Change(install_fileoverride_local=(Path("/foo.deb"),)))
+    assert (forced.local, forced.local_fileoverride) == ((), (FOO,))
+    assert apply(forced, Change(install_local=(Path("/foo.deb"),))) == plain
+
+
+def test_a_package_has_one_replacement():
+    by_source = apply(BASE, Change(override_replace_from=(("repo=a", ("foo-bar", "x")),)))
+    by_file = apply(by_source, Change(override_replace_local=(Path("/foo.deb"),)))
+    assert by_file.override_local == (FOO,)
+    assert by_file.override_remote == (RemoteReplacement("repo=a", ("x",)),)
+    back = apply(by_file, Change(override_replace_from=(("repo=a", ("foo-bar",)),)))
+    assert back == by_source
+    for now, change in (
+        (by_file, Change(override_replace_local=(Path("/foo.deb"),))),
+        (by_source, Change(override_replace_from=(("repo=a", ("foo-bar",)),))),
+    ):
+        with pytest.raises(AptOstreeError, match="Override already exists for package 'foo"):
+            apply(now, change)

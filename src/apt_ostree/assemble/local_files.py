@@ -15,6 +15,7 @@ from pathlib import Path
 
 from apt_ostree.assemble.entry import ARCHIVE_NAME
 from apt_ostree.assemble.sink import sink_into
+from apt_ostree.model.package import Package
 from apt_ostree.ostree.repo import Repo
 from apt_ostree.ostree.tree import Tree
 
@@ -26,6 +27,7 @@ class KeptFile:
     """`path` is the file inside the repository: to be read, never written."""
 
     path: Path
+    package: Package
     size_bytes: int
     control: str
 
@@ -34,21 +36,27 @@ def ref_of(sha256: str) -> str:
     return f"{PREFIX}/{sha256}"
 
 
-def keep(repo: Repo, files: Mapping[str, tuple[Path, str]]) -> None:
-    """Keep `files`, (path, control stanza) by SHA-256, that are not kept yet."""
+def keep(repo: Repo, files: Mapping[str, tuple[Path, Package, str]]) -> None:
+    """Keep `files`, (path, package, control stanza) by SHA-256, that are not kept yet."""
     new = {k: v for k, v in files.items() if repo.lookup(ref_of(k)) is None}
     if not new:
         return
     with repo.transaction():
-        for sha256, (path, control) in new.items():
+        for sha256, (path, package, control) in new.items():
             size = path.stat().st_size
             tree = Tree(repo)
             with sink_into(tree) as sink, path.open("rb") as source:
                 sink.file(ARCHIVE_NAME, source, size_bytes=size, mode=0o644)
             checksum = repo.write_commit(
-                tree.write(), timestamp=0, subject=path.name,
-                metadata={"aptostree.control": control, "aptostree.size": ("t", size)},
-            )  # fmt: skip
+                tree.write(),
+                timestamp=0,
+                subject=package.nevra,
+                metadata={
+                    "aptostree.package": ("(sss)", (package.name, package.version, package.arch)),
+                    "aptostree.control": control,
+                    "aptostree.size": ("t", size),
+                },
+            )
             repo.set_ref(ref_of(sha256), checksum)
 
 
@@ -57,8 +65,10 @@ def find(repo: Repo, sha256: str) -> KeptFile | None:
     if checksum is None:
         return None
     commit = repo.commit(checksum)
+    name, version, arch = commit.get("aptostree.package")
     return KeptFile(
         repo.object_path(checksum, ARCHIVE_NAME),
+        Package(name, arch, version),
         int(commit.get("aptostree.size")),
         str(commit.get("aptostree.control")),
     )

@@ -39,6 +39,22 @@ def layered(
     `packages` is the tree's whole package set, `digest` the state digest that tells whether a
     later build would give the same tree.
     """
+    out: dict[str, Value] = {
+        "aptostree.clientlayer": True,
+        "aptostree.clientlayer_version": ("u", CLIENT_LAYER_VERSION),
+        "aptostree.modules": ("as", []),
+        "aptostree.rpmmd-repos": sources(plan.sources),
+        "aptostree.rpmdb.pkglist": pkglist(packages),
+        "aptostree.state-sha512": digest,
+        **requests(plan, origin),
+    }
+    if version is not None:
+        out["version"] = version
+    return out
+
+
+def requests(plan: Plan, origin: Origin) -> Metadata:
+    """What of the requests is active: one tree may come from several of them."""
     inactive = {i.request for i in plan.inactive if i.kind is InactiveKind.REQUEST}
     active = [r for r in origin.requested if r not in inactive]
     removed = [s.package for s in plan.of_action(Action.REMOVE) if _is_override(s.reason)]
@@ -51,23 +67,14 @@ def layered(
             local.append(pair)
         else:
             remote.setdefault(source, []).append(pair)
-    out: dict[str, Value] = {
-        "aptostree.clientlayer": True,
-        "aptostree.clientlayer_version": ("u", CLIENT_LAYER_VERSION),
+    return {
         "aptostree.packages": ("as", sorted(active)),
-        "aptostree.modules": ("as", []),
         "aptostree.removed-base-packages": ("av", [_six(p) for p in sorted(removed)]),
         "aptostree.replaced-base-packages": ("a(vv)", local),
         "aptostree.replaced-base-remote-packages": (
             "a{sv}", {s: GLib.Variant("a(vv)", pairs) for s, pairs in sorted(remote.items())},
         ),
-        "aptostree.rpmmd-repos": sources(plan.sources),
-        "aptostree.rpmdb.pkglist": pkglist(packages),
-        "aptostree.state-sha512": digest,
     }  # fmt: skip
-    if version is not None:
-        out["version"] = version
-    return out
 
 
 def _is_override(reason: Reason) -> bool:

@@ -28,6 +28,7 @@ from apt_ostree.model.origin import Origin
 from apt_ostree.model.package import Package
 from apt_ostree.model.plan import Action, Plan, Verb
 from apt_ostree.model.progress import Progress, Timings, task
+from apt_ostree.ostree.glib import Metadata, pack
 from apt_ostree.ostree.repo import Repo
 from apt_ostree.ostree.tree import Tree
 from apt_ostree.sandbox.bwrap import target_root
@@ -99,7 +100,7 @@ def layered(
             with space.mounted(lower, binds=var.BINDS) as root:
                 job = install.Job(
                     plan, inputs.entries, choice, cache, archives, debconf=inputs.origin.debconf,
-                    overwrite=_may_overwrite(inputs),
+                    overwrite=_may_overwrite(inputs), architectures=inputs.origin.architectures,
                 )  # fmt: skip
                 packages_now, ledger = _fill(
                     root, space.upper, job, inputs, repo, epoch=base.timestamp,
@@ -121,6 +122,22 @@ def layered(
                 )  # fmt: skip
             failpoint.reach("build.after-commit")
     return Built(checksum, ledger)
+
+
+def restated(repo: Repo, checksum: str, plan: Plan, origin: Origin) -> str:
+    """A commit of the tree of `checksum` that says of the requests what `origin` does.
+
+    The same packages may have been asked for in other words, or by another override.
+    """
+    commit = repo.commit(checksum)
+    old = commit.variants()
+    now: Metadata = {**old, **record.requests(plan, origin)}
+    if pack(now).equal(pack(old)):
+        return checksum
+    with repo.transaction():
+        return repo.write_commit(
+            repo.root(checksum), parent=commit.parent, timestamp=commit.timestamp, metadata=now
+        )
 
 
 def add_upper(tree: Tree, upper: Path) -> None:

@@ -223,7 +223,9 @@ def _decided(
 ) -> Iterator[Draft]:
     """Everything that can be known before anything is written."""
     arch = machine.native_arch(where)
-    origin = edit.edit(where.origin, change, options=options, local=names, arch=arch)
+    given = {f.deb.sha256: f.package.name for f in files.values()}
+    known = {**local.names(where.repo, where.origin), **given}
+    origin = edit.edit(where.origin, change, options=options, local=names, arch=arch, names=known)
     if change.refspec is not None and change.refspec.endswith(":"):
         progress.message(f"Rebasing to {origin.refspec}")
     with timings.phase("pull"):
@@ -363,7 +365,8 @@ def _tree(
         return where.current.checksum
     known = _known(where, draft.origin, draft.plan)
     if known is not None:
-        return known
+        is_base = known == draft.base
+        return known if is_base else build.restated(where.repo, known, draft.plan, draft.origin)
     with timings.phase("checkout"):
         lower = base.tree(where, draft.base)
     inputs = build.Inputs(

@@ -13,6 +13,7 @@ from apt_ostree.model.change import Change, Options
 from apt_ostree.model.origin import LocalPackage, Origin, RemoteReplacement
 
 T = TypeVar("T")
+Names = Mapping[str, str]
 
 
 def edit(
@@ -22,10 +23,13 @@ def edit(
     options: Options,
     local: Mapping[Path, LocalPackage],
     arch: str,
+    names: Names,
 ) -> Origin:
     """The origin after a change; equal to `origin` when the change asks for nothing new.
 
-    `local` names the files of the change.  Errors are those of rpm-ostree's UpdateDeployment.
+    `local` are the files of the change; `names` has package names by SHA-256, for them and for the
+    local packages of the origin: a NEVRA does not tell where the name ends.  Errors are those of
+    rpm-ostree's UpdateDeployment.
     """
     _refuse_contradictions(change)
     now = origin
@@ -36,9 +40,9 @@ def edit(
     if change.no_initramfs:
         now = now.without_initramfs()
     now = _base(now, change)
-    now = _uninstall(now, change.uninstall, options=options, arch=arch)
-    now = _install(now, change, options=options, local=local, arch=arch)
-    now = _overrides(now, change, local)
+    now = _uninstall(now, change.uninstall, options=options, arch=arch, names=names)
+    now = _install(now, change, options=options, local=local, arch=arch, names=names)
+    now = _overrides(now, change, local, names)
     now = _initramfs(now, change)
     if change.custom_origin is not None:
         url, description = change.custom_origin
@@ -108,19 +112,18 @@ def resolve_refspec(text: str, origin: Origin) -> str:
     return text
 
 
-def _is_named(package: LocalPackage, name: str) -> bool:
-    return package.nevra == name or (
-        package.nevra.startswith(f"{name}-")
-        and (package.nevra[len(name) + 1 : len(name) + 2].isdigit())
-    )
+def _is_named(package: LocalPackage, name: str, names: Names) -> bool:
+    return name in (package.nevra, names.get(package.sha256))
 
 
-def _uninstall(origin: Origin, names: Sequence[str], *, options: Options, arch: str) -> Origin:
-    for request in names:
+def _uninstall(
+    origin: Origin, requests: Sequence[str], *, options: Options, arch: str, names: Names
+) -> Origin:
+    for request in requests:
         name = normal_name(request, arch)
         matching = [r for r in origin.requested if r == name or _bare(r) == name]
-        local = [p for p in origin.local if _is_named(p, name)]
-        forced = [p for p in origin.local_fileoverride if _is_named(p, name)]
+        local = [p for p in origin.local if _is_named(p, name, names)]
+        forced = [p for p in origin.local_fileoverride if _is_named(p, name, names)]
         if not (matching or local or forced):
             if options.idempotent:
                 continue
@@ -149,6 +152,7 @@ def _install(
     options: Options,
     local: Mapping[Path, LocalPackage],
     arch: str,
+    names: Names,
 ) -> Origin:
     requested = list(origin.requested)
     for request in change.install:
@@ -161,78 +165,83 @@ def _install(
                 hint="--idempotent accepts this",
             )
         requested = [r for r in requested if _bare(r) != _bare(name)] + [name]
-    return replace(
-        origin,
-        requested=tuple(sorted(requested)),
-        local=_with_local(origin.local, change.install_local, local, options=options),
-        local_fileoverride=_with_local(
-            origin.local_fileoverride, change.install_fileoverride_local, local, options=options
-        ),
-    )
-
-
-def _with_local(
-    present: tuple[LocalPackage, ...],
-    paths: Sequence[Path],
-    local: Mapping[Path, LocalPackage],
-    *,
-    options: Options,
-) -> tuple[LocalPackage, ...]:
-    for path in paths:
+    origin = replace(origin, requested=tuple(sorted(requested)))
+    for path in (*change.install_local, *change.install_fileoverride_local):
         package = local[path]
-        if package in present and not options.idempotent:
+        is_forced = path in change.install_fileoverride_local
+        if package in (origin.local_fileoverride if is_forced else origin.local):
+            if options.idempotent:
+                continue
             raise AptOstreeError(
                 f"Package '{package.nevra}' is already layered", hint="--idempotent accepts this"
             )
-        present = (*(p for p in present if _name(p) != _name(package)), package)
-    return tuple(sorted(present, key=str))
+        origin = _with_local(origin, package, is_forced=is_forced, names=names)
+    return origin
 
 
-def _name(package: LocalPackage) -> str:
-    """Name of a local package: what comes before the first `-DIGIT` of its NEVRA."""
-    parts = package.nevra.split("-")
-    for at in range(1, len(parts)):
-        if parts[at][:1].isdigit():
-            return "-".join(parts[:at])
-    return package.nevra
-
-
-def _overrides(origin: Origin, change: Change, local: Mapping[Path, LocalPackage]) -> Origin:
-    for name in change.override_reset:
-        origin = _reset(origin, name)
-    removed = list(origin.override_remove)
-    for name in change.override_remove:
-        if name in removed:
-            raise AptOstreeError(
-                f"Override already exists for package '{name}'",
-                hint=f"apt-ostree override reset {name}",
-            )
-        removed.append(name)
-    replaced = origin.override_local
-    for path in change.override_replace_local:
-        package = local[path]
-        replaced = (*(p for p in replaced if _name(p) != _name(package)), package)
-    remote = origin.override_remote
-    for source, names in change.override_replace_from:
-        remote = tuple(
-            RemoteReplacement(r.source, left)
-            for r in remote
-            if (left := tuple(n for n in r.packages if n not in names))
-        )
-        same = next((r.packages for r in remote if r.source == source), ())
-        remote = (
-            *(r for r in remote if r.source != source),
-            RemoteReplacement(source, tuple(sorted({*same, *names}))),
-        )
+def _with_local(origin: Origin, package: LocalPackage, *, is_forced: bool, names: Names) -> Origin:
+    """With a file in the place of any other of that name, whether that was forced or not."""
+    name = names[package.sha256]
+    local = [p for p in origin.local if names.get(p.sha256) != name]
+    forced = [p for p in origin.local_fileoverride if names.get(p.sha256) != name]
+    (forced if is_forced else local).append(package)
     return replace(
         origin,
-        override_remove=tuple(sorted(removed)),
-        override_local=tuple(sorted(replaced, key=str)),
-        override_remote=tuple(sorted(remote, key=str)),
+        local=tuple(sorted(local, key=str)),
+        local_fileoverride=tuple(sorted(forced, key=str)),
     )
 
 
-def _reset(origin: Origin, name: str) -> Origin:
+def _overrides(
+    origin: Origin, change: Change, local: Mapping[Path, LocalPackage], names: Names
+) -> Origin:
+    for name in change.override_reset:
+        origin = _reset(origin, name, names)
+    removed = list(origin.override_remove)
+    for name in change.override_remove:
+        if name in removed:
+            raise _overridden(name, name)
+        removed.append(name)
+    origin = replace(origin, override_remove=tuple(sorted(removed)))
+    for path in change.override_replace_local:
+        package = local[path]
+        if package in origin.override_local:
+            raise _overridden(package.nevra, names[package.sha256])
+        origin = _replaced(origin, [names[package.sha256]], names)
+        files = (*origin.override_local, package)
+        origin = replace(origin, override_local=tuple(sorted(files, key=str)))
+    for source, wanted in change.override_replace_from:
+        same = next((r.packages for r in origin.override_remote if r.source == source), ())
+        for name in wanted:
+            if name in same:
+                raise _overridden(name, name)
+        origin = _replaced(origin, wanted, names)
+        rest = tuple(r for r in origin.override_remote if r.source != source)
+        now = (*rest, RemoteReplacement(source, tuple(sorted({*same, *wanted}))))
+        origin = replace(origin, override_remote=tuple(sorted(now, key=str)))
+    return origin
+
+
+def _overridden(package: str, name: str) -> AptOstreeError:
+    return AptOstreeError(
+        f"Override already exists for package '{package}'",
+        hint=f"apt-ostree override reset {name}",
+    )
+
+
+def _replaced(origin: Origin, packages: Sequence[str], names: Names) -> Origin:
+    """Without earlier replacements of these packages: a package has one version, so the last
+    override counts."""
+    remote = tuple(
+        RemoteReplacement(r.source, left)
+        for r in origin.override_remote
+        if (left := tuple(n for n in r.packages if n not in packages))
+    )
+    local = tuple(p for p in origin.override_local if names.get(p.sha256) not in packages)
+    return replace(origin, override_remote=remote, override_local=local)
+
+
+def _reset(origin: Origin, name: str, names: Names) -> Origin:
     remote = tuple(
         RemoteReplacement(r.source, left)
         for r in origin.override_remote
@@ -241,7 +250,7 @@ def _reset(origin: Origin, name: str) -> Origin:
     result = replace(
         origin,
         override_remove=tuple(n for n in origin.override_remove if n != name),
-        override_local=tuple(p for p in origin.override_local if not _is_named(p, name)),
+        override_local=tuple(p for p in origin.override_local if not _is_named(p, name, names)),
         override_remote=remote,
     )
     if result == origin:

@@ -11,7 +11,7 @@ from apt_ostree.apt.solve import LocalDeb
 from apt_ostree.assemble import local_files
 from apt_ostree.errors import PackageError
 from apt_ostree.model.change import Change
-from apt_ostree.model.origin import LocalPackage
+from apt_ostree.model.origin import LocalPackage, Origin
 from apt_ostree.model.package import Package
 from apt_ostree.ostree.repo import Repo
 
@@ -53,8 +53,15 @@ def _read(path: Path) -> LocalFile:
 
 def keep(repo: Repo, files: Mapping[Path, LocalFile]) -> None:
     """Copy the files into the repository: nobody can be asked for them again."""
-    debs = [f.deb for f in files.values()]
-    local_files.keep(repo, {d.sha256: (d.path, d.control) for d in debs})
+    local_files.keep(
+        repo, {f.deb.sha256: (f.deb.path, f.package, f.deb.control) for f in files.values()}
+    )
+
+
+def names(repo: Repo, origin: Origin) -> dict[str, str]:
+    """The package names of an origin's local packages by SHA-256, as far as the files are kept."""
+    kept = {p.sha256: local_files.find(repo, p.sha256) for p in origin.all_local}
+    return {sha256: file.package.name for sha256, file in kept.items() if file is not None}
 
 
 def by_checksum(files: Mapping[Path, LocalFile]) -> dict[str, LocalDeb]:

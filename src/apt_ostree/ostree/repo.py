@@ -41,6 +41,14 @@ class Commit:
     def metadata(self) -> dict[str, Any]:
         return dict(self.variant.get_child_value(0).unpack())
 
+    def variants(self) -> dict[str, GLib.Variant]:
+        """The metadata as it is stored, to be written again."""
+        pairs = self.variant.get_child_value(0)
+        children = (pairs.get_child_value(n) for n in range(pairs.n_children()))
+        return {
+            c.get_child_value(0).get_string(): c.get_child_value(1).get_variant() for c in children
+        }
+
     @property
     def subject(self) -> str:
         return str(self.variant.get_child_value(3).get_string())
