@@ -157,7 +157,11 @@ def test_the_same_request_joins(service, busy):
 def connections(service):
     """Descriptors of the daemon that are peers of the transaction's socket."""
     table = open("/proc/net/unix").read().splitlines()
-    return [r for r in table if r.endswith("apt-ostree-transaction.sock") and str(service.directory) in r][1:]
+    return [
+        r
+        for r in table
+        if r.endswith("apt-ostree-transaction.sock") and str(service.directory) in r
+    ][1:]
 
 
 def test_a_cancelled_transaction_leaves_nothing(service, busy):
@@ -270,5 +274,3 @@ def test_work_without_a_daemon(service):
     error = service.run_as_nobody("install", "quick", ok=(1,)).stderr
     assert "error: the daemon cannot be reached: " in error
     assert service.run_as_nobody("status").stdout.startswith("State: idle\n")
-
-

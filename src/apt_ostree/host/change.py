@@ -167,12 +167,14 @@ def _carry_out(
                 changed=False, plan=draft.plan, timings=timings.seconds, notes={"downloaded": True}
             )
         checksum = _tree(where, draft, cache, entries, obtain, progress, timings)
-    with timings.phase("deploy"), task(progress, "Writing deployment"):
+    writing = "Staging deployment" if where.sysroot.is_booted else "Writing deployment"
+    with timings.phase("deploy"), task(progress, writing):
         failpoint.reach("change.before-deploy")
         space.check_boot(where, checksum)
         made = where.sysroot.deploy(
             where.stateroot, checksum, origin=str(draft.origin), kargs=draft.kargs,
             overlay=_overlay(where, draft.origin, progress),
+            is_locked=options.lock_finalization,
         )  # fmt: skip
     with timings.phase("cleanup"):
         _forget_branch(where, change, draft.origin)

@@ -17,10 +17,9 @@ from apt_ostree.model.origin import LocalPackage, Origin
 from apt_ostree.ostree import signature
 from apt_ostree.ostree.glib import unpack
 from apt_ostree.ostree.repo import Commit, Repo
-from apt_ostree.ostree.sysroot import Deployment, Sysroot
+from apt_ostree.ostree.sysroot import LOCK, Deployment, Sysroot
 
 Json = dict[str, Any]
-LOCKED = Path("/run/ostree/staged-deployment-locked")
 LISTS = ("aptostree.rpmdb.pkglist", "aptostree.advisories")
 # Metadata of a layered commit that the dictionary holds under names of its own.
 PROMOTED = (
@@ -70,7 +69,7 @@ def describe(repo: Repo, deployment: Deployment, *, has_lists: bool = False) -> 
         "unlocked": deployment.unlocked,
         **_of_commit(commit),
     }
-    if deployment.staged and LOCKED.exists():
+    if deployment.staged and LOCK.exists():
         out["finalization-locked"] = True
     hidden = frozenset() if has_lists else _FILTERED
     if _is_layered(commit):

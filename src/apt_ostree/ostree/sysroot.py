@@ -19,6 +19,8 @@ from apt_ostree.ostree.repo import Repo
 from apt_ostree.system import failpoint, fs, signals
 from apt_ostree.system.run import run
 
+# Its presence keeps ostree-finalize-staged.service from acting (ostree-sysroot-deploy.c).
+LOCK = Path("/run/ostree/staged-deployment-locked")
 _OVERLAYS = "ostree/initramfs-overlays"  # below /boot; ostree-sysroot-private.h
 
 
@@ -108,6 +110,11 @@ class Sysroot:
     # -- what is there
 
     @property
+    def is_booted(self) -> bool:
+        """Whether the system that runs here was booted from this sysroot."""
+        return self.handle.get_booted_deployment() is not None
+
+    @property
     def stateroots(self) -> tuple[str, ...]:
         folder = self.path / "ostree/deploy"
         return tuple(sorted(p.name for p in folder.iterdir() if p.is_dir()))
@@ -163,19 +170,28 @@ class Sysroot:
         kargs: Sequence[str],
         overlay: bytes | None = None,
         keep: Sequence[Deployment] | None = None,
+        is_locked: bool = False,
     ) -> Deployment:
         """Check out a commit as a new deployment and make it boot next.
 
         `/etc` is merged from `merge_deployment`; `overlay` is an archive for the boot loader to
         load after the initramfs.  Afterwards boot `keep` in that order after the new one (default:
         `retained`).  On failure nothing that boots has changed.
+
+        On the running system the deployment is staged: `/etc` is merged and the boot entries are
+        written while it shuts down, so that what is edited until then is not lost.  `is_locked`
+        keeps that from happening until `finalize-deployment` allows it.
         """
         merge = self.merge_deployment(stateroot)
-        kept = self.retained(stateroot) if keep is None else keep
         keyfile = GLib.KeyFile()
         failpoint.reach("deploy.before-checkout")
         with translate("deploying"):
             keyfile.load_from_data(origin, len(origin.encode()), GLib.KeyFileFlags.NONE)
+        # A staged deployment has no boot entry yet that could name an archive.
+        if self.is_booted and overlay is None:
+            return self._stage(stateroot, checksum, keyfile, merge, kargs, is_locked=is_locked)
+        kept = self.retained(stateroot) if keep is None else keep
+        with translate("deploying"):
             _, new = self.handle.deploy_tree(
                 stateroot, checksum, keyfile, merge.handle if merge else None, list(kargs), None
             )
@@ -189,6 +205,40 @@ class Sysroot:
         if found is None:
             raise OstreeError("deploying: the new deployment is not in the list")
         return found
+
+    def _stage(
+        self,
+        stateroot: str,
+        checksum: str,
+        origin: GLib.KeyFile,
+        merge: Deployment | None,
+        kargs: Sequence[str],
+        *,
+        is_locked: bool,
+    ) -> Deployment:
+        if is_locked:
+            LOCK.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            LOCK.touch(mode=0o644)
+        with signals.ignored(), translate("staging"):
+            _, new = self.handle.stage_tree(
+                stateroot, checksum, origin, merge.handle if merge else None, list(kargs), None
+            )
+            failpoint.reach("deploy.after-stage")
+            if not is_locked:
+                LOCK.unlink(missing_ok=True)
+            self.handle.load_if_changed(None)
+        found = next((d for d in self.deployments if d.handle.equal(new)), None)
+        if found is None:
+            raise OstreeError("staging: the new deployment is not in the list")
+        return found
+
+    def unlock_staged(self) -> bool:
+        """Let the staged deployment be finalized; False when it was not locked."""
+        try:
+            LOCK.unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def _add_overlay(self, deployment: OSTree.Deployment, overlay: bytes) -> None:
         """Put an archive where libostree keeps them and name it in the new boot entry.
