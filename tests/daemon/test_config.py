@@ -54,7 +54,7 @@ def test_values(text, wanted):
     [
         "IdleExitTimeout=soon", "IdleExitTimeout=-1", "IdleExitTimeout=1.5", "IdleExitTimeout=",
         "IdleExitTimeout=2147483648", "IdleExitTimeout=" + "9" * 6000, "IdleExitTimeout=²",
-        "LockLayering=maybe", "Recommends=", "Recomends=true", "recommends=true",
+        "LockLayering=maybe", "Recommends=", "Recommendations=true", "recommends=true",
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_warned_of_and_not_used(line, caplog):

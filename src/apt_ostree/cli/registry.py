@@ -53,6 +53,7 @@ GROUPS = (
 )
 
 _COMMANDS = (
+    Entry("__complete", "complete", "Say what a shell may offer next", is_hidden=True),
     Entry("cancel", "cancel", "Cancel an active transaction"),
     Entry("checkout", "checkout", "Write the tree of a commit to a directory"),
     Entry("cleanup", "cleanup", "Clear cached/pending data"),
