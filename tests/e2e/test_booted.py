@@ -2,7 +2,7 @@
 
 import pytest
 from fixtures.debrepo import make_deb
-from fixtures.hosts import make_host
+from fixtures.hosts import running
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
 
@@ -10,13 +10,12 @@ pytestmark = [pytest.mark.root, pytest.mark.network]
 @pytest.fixture
 def host(tmp_path_factory):
     directory = tmp_path_factory.mktemp("host")
-    made = make_host(directory)
-    made.publish(
-        make_deb(directory, "one", files={"/usr/bin/one": "#!/bin/sh\necho 1\n"}),
-        make_deb(directory, "two", files={"/usr/bin/two": "#!/bin/sh\necho 2\n"}),
-    )
-    yield made
-    made.machine.release()
+    with running(directory) as made:
+        made.publish(
+            make_deb(directory, "one", files={"/usr/bin/one": "#!/bin/sh\necho 1\n"}),
+            make_deb(directory, "two", files={"/usr/bin/two": "#!/bin/sh\necho 2\n"}),
+        )
+        yield made
 
 
 def test_a_change_is_staged_and_takes_effect_at_the_next_boot(host):
