@@ -140,6 +140,13 @@ def test_upgrades_and_acting_scripts_are_dpkgs(repo, tree, tmp_path):
     assert lay.without_archive(choice, {e.package.key: e for e in found}) == ("old:all",)
 
 
+@pytest.mark.parametrize(("conffiles", "count"), [([], 1), (["/etc/same"], 2)])
+def test_instances_that_share_configuration_are_dpkgs(repo, tree, tmp_path, conffiles, count):
+    debs = [make_deb(tmp_path, "same", arch=arch, multi_arch="same", files={"/etc/same": "x"},
+                     conffiles=conffiles) for arch in ("amd64", "i386")]  # fmt: skip
+    assert len(lay.choose(entries(repo, *debs), lower=[tree]).slow) == count
+
+
 def test_files_that_are_needed_at_once_are_put_under_those_of_dpkg(repo, tree, tmp_path):
     deb = make_deb(tmp_path, "sh", files={"/usr/bin/sh": "sh"}, scripts={"preinst": "touch /x"})
     found = entries(repo, deb, want=Want.BOTH)

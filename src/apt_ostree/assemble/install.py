@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apt_ostree.apt import dpkgdb
-from apt_ostree.assemble import lay, strata
+from apt_ostree.assemble import lay, rules, strata
 from apt_ostree.assemble.entry import Entry
 from apt_ostree.assemble.lay import Choice
 from apt_ostree.assemble.layout import DPKG
@@ -35,7 +35,8 @@ _BOOTSTRAP_FIRST = ("base-passwd", "base-files")
 class Job:
     """One installation.  `entries` has every package of the plan that is put in; `choice` which
     of them are laid; `archives` is an empty directory for the .debs that dpkg reads;
-    `overwrite` names packages that may replace files of others."""
+    `overwrite` names packages that may replace files of others; `architectures` are foreign ones
+    that dpkg has to know besides those it knows."""
 
     plan: Plan
     entries: Mapping[str, Entry]
@@ -44,6 +45,7 @@ class Job:
     archives: Path
     debconf: Sequence[str] = ()
     overwrite: frozenset[str] = frozenset()
+    architectures: Sequence[str] = ()
 
 
 def essential_closure(plan: Plan, entries: Mapping[str, Entry]) -> frozenset[str]:
@@ -58,6 +60,10 @@ def run(root: Path, job: Job, *, box: Sandbox, progress: Progress, timings: Timi
     Raises ScriptError or PackageError as dpkg's failures are; the tree is to be thrown away then.
     """
     dpkg = Dpkg(box)
+    known = dpkgdb.load(root / DPKG).arches
+    for arch in job.architectures:
+        if arch not in known:
+            box.run(["dpkg", "--add-architecture", arch])
     lay.register(root, job.choice)
     lay.prepare_state(root, (*job.choice.under, *job.choice.laid))
     failpoint.reach("install.before-scripts")
@@ -74,7 +80,7 @@ def run(root: Path, job: Job, *, box: Sandbox, progress: Progress, timings: Timi
     if job.debconf:
         preseed(box, job.debconf)
     with timings.phase("unpack"), task(progress, "Unpacking packages"):
-        _unpack(dpkg, job, configured=essential)
+        _unpack(root, dpkg, job, configured=essential)
     failpoint.reach("install.after-unpack")
     with timings.phase("configure"), task(progress, "Running postinst scripts"):
         dpkg.configure()
@@ -103,17 +109,25 @@ def _bootstrap(dpkg: Dpkg, job: Job, essential: frozenset[str]) -> None:
     dpkg.configure(sorted(essential - set(first)), force=_BOOTSTRAP)
 
 
-def _unpack(dpkg: Dpkg, job: Job, *, configured: frozenset[str]) -> None:
+def _unpack(root: Path, dpkg: Dpkg, job: Job, *, configured: frozenset[str]) -> None:
     """Rounds are made of all packages, also those that are laid: what is configured before what
     decides the numbers of accounts, and must not depend on who placed the files."""
     order = [k for k in _unpack_order(job) if k not in configured]
     graph = _graph(job.entries.values())
+    before = rules.read(root)
+    did_run = False
     for ready, together in strata.rounds(order, graph, configured=configured):
         dpkg.configure(ready)
         slow = [k for k in together if k in job.choice.slow]
         dpkg.unpack(_archives(job, [k for k in slow if k not in job.overwrite]))
         forced = [k for k in slow if k in job.overwrite]
         dpkg.unpack(_archives(job, forced), force=("overwrite",))
+        late = []
+        for key in together:
+            did_run = did_run or bool(ready) or key in slow
+            if did_run and key not in slow:
+                late.append(job.entries[key])
+        rules.follow(root, late, before=before)
 
 
 def _unpack_order(job: Job) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from apt_ostree.assemble import triggers
 from apt_ostree.assemble.dirtree import DirTree
 from apt_ostree.assemble.entry import TREE_DIR, Entry, Form, StateRecord
 from apt_ostree.assemble.layout import DPKG
+from apt_ostree.assemble.placement import tree_path
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.ostree.repo import Repo
 from apt_ostree.ostree.tree import Tree
@@ -56,6 +58,7 @@ def choose(
     database = dpkgdb.load(_existing(lower, DPKG) or Path("/nonexistent"))
     special = _special_paths(database)
     present, needed = set(installed), set(bootstrap)
+    instances = Counter(e.package.name for e in entries)
     taken: dict[str, str] = {}
     directories: dict[str, tuple[int, int, int]] = {}
     laid: list[Entry] = []
@@ -71,6 +74,9 @@ def choose(
             reason = "its files are not in the cache"
         if not reason and key in present:
             reason = "another version is installed"
+        if not reason and instances[entry.package.name] > 1 and entry.conffiles:
+            # dpkg compares the next instance's with the `.dpkg-new` of the one it unpacked
+            reason = "its configuration files are shared by other architectures"
         if not reason:
             reason = _obstacle(placed, lower, special, taken, directories)
         if reason:
@@ -94,18 +100,7 @@ def _special_paths(database: dpkgdb.Database) -> frozenset[str]:
     """Tree paths with a diversion or an owner override: dpkg knows what to do with them."""
     paths = [p for d in database.diversions for p in (d.path, d.to)]
     paths += [o.path for o in database.overrides]
-    return frozenset(_tree_path(p) for p in paths)
-
-
-def _tree_path(path: str) -> str:
-    """`/bin/x` and `/etc/x` as they are in a tree: `usr/bin/x`, `usr/etc/x`."""
-    clean = path.lstrip("/")
-    top = clean.split("/")[0]
-    return (
-        f"usr/{clean}"
-        if top in ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc")
-        else clean
-    )
+    return frozenset(tree_path(p) for p in paths)
 
 
 def _obstacle(

@@ -106,6 +106,13 @@ def place(path: str, kind: Kind, policy: Policy, *, package: str) -> Place:
     return found
 
 
+def tree_path(path: str) -> str:
+    """`/bin/x` and `/etc/x` as they are in a tree: `usr/bin/x`, `usr/etc/x`."""
+    clean = path.lstrip("/")
+    top = clean.split("/")[0]
+    return f"usr/{clean}" if top in MERGED or top == "etc" else clean
+
+
 def _below_usr(path: str, rest: str, kind: Kind, policy: Policy) -> Place | None:
     if rest == "etc" or rest.startswith("etc/"):
         return None  # the place of /etc's defaults

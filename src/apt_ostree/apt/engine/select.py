@@ -93,6 +93,11 @@ def _answer(view: View, policy: apt_pkg.DepCache, request: str) -> list[Answer]:
     if _GLOB.search(name):
         return _by_glob(view, policy, request, name)
     base, _, arch = name.partition(":")
+    if arch and arch not in ("all", "any", "native", view.root.arch, *view.root.foreign):
+        raise NotFound(
+            request,
+            f"this tree has no architecture {arch}: 'architectures' in a treefile adds foreign ones",
+        )
     package = view.package(base, arch or None)
     if package is None or not (package.has_versions or package.provides_list):
         raise NotFound(request, _near_miss(view, policy, base))
