@@ -96,7 +96,7 @@ def _answer(view: View, policy: apt_pkg.DepCache, request: str) -> list[Answer]:
     if arch and arch not in ("all", "any", "native", view.root.arch, *view.root.foreign):
         raise NotFound(
             request,
-            f"this tree has no architecture {arch}: 'architectures' in a treefile adds foreign ones",
+            f"this tree has no architecture {arch}; 'architectures' in a treefile adds one",
         )
     package = view.package(base, arch or None)
     if package is None or not (package.has_versions or package.provides_list):
