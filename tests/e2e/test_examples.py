@@ -34,7 +34,7 @@ def check(machine: Machine) -> None:
     assert machine.dpkg("--audit") == ""
     changed = [
         line
-        for line in machine.inside("dpkg", "-V").stdout.splitlines()
+        for line in machine.verify()
         if "/usr/share/" not in line and "/boot/" not in line and "/etc/" not in line
     ]
     assert changed == []
