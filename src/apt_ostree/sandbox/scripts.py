@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 # unsafe-io: a tree that a crash interrupts is thrown away, so nothing needs to be synced.
 _OPTIONS = ("--force-confnew,confmiss", "--force-unsafe-io", "--log=/dev/null", "--abort-after=1",
             "--no-pager", "--debug=2")  # fmt: skip
+_DEBUG_OUTPUT = "D000002: "  # tells which script runs when (`dpkgtalk`)
 _DEBS = "/run/debs"
 # One round settles what packages activate; more happen when trigger scripts activate others.
 _TRIGGER_ROUNDS_MAX = 10
@@ -134,7 +135,7 @@ class Dpkg:
             failure = parse_failure(error.message)
             if failure is not None:
                 return self._failed(talk, failure)
-        tail = tuple(_with_names(line, debs) for line in err.tail)
+        tail = tuple(_with_names(s, debs) for s in err.tail if not s.startswith(_DEBUG_OUTPUT))
         for error in talk.errors:
             text = _with_names(f"{error.subject}: {error.message}", debs)
             return PackageError(text, details=tail, hint=_hint(error.message))
