@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apt_ostree.apt import dpkgdb
-from apt_ostree.assemble import lay, rules, strata
+from apt_ostree.assemble import aliasing, lay, rules, strata
 from apt_ostree.assemble.entry import Entry
 from apt_ostree.assemble.lay import Choice
 from apt_ostree.assemble.layout import DPKG
@@ -64,6 +64,7 @@ def run(root: Path, job: Job, *, box: Sandbox, progress: Progress, timings: Timi
     for arch in job.architectures:
         if arch not in known:
             box.run(["dpkg", "--add-architecture", arch])
+    _check_aliases(root, job)
     lay.register(root, job.choice)
     lay.prepare_state(root, (*job.choice.under, *job.choice.laid))
     failpoint.reach("install.before-scripts")
@@ -90,6 +91,14 @@ def run(root: Path, job: Job, *, box: Sandbox, progress: Progress, timings: Timi
     failpoint.reach("install.after-scripts")
     for name in verify(root, job, dpkg):
         progress.message(f"note: {name} disappeared: other packages replaced all of its files")
+
+
+def _check_aliases(root: Path, job: Job) -> None:
+    moved = job.plan.of_action(Action.REMOVE, Action.UPGRADE, Action.DOWNGRADE)
+    gone = {s.package.key for s in moved}
+    new = [k for k in _unpack_order(job) if k in job.choice.slow and k not in gone | job.overwrite]
+    entries = [job.entries[k] for k in new]
+    aliasing.check(root, entries, laid=job.choice.laid, gone=gone)
 
 
 def _bootstrap(dpkg: Dpkg, job: Job, essential: frozenset[str]) -> None:
