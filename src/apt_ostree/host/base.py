@@ -76,15 +76,25 @@ def database(target: Target, checksum: str) -> Iterator[Database]:
     if lying is not None:
         yield _usable(lying / DPKG, checksum)
         return
+    if not has_database(target, checksum):
+        raise _no_database(checksum)
     with fs.scratch_dir("db") as folder:
         target.repo.checkout(checksum, folder / "dpkg", subpath=f"/{DPKG}", copy=True)
         yield _usable(folder / "dpkg", checksum)
 
 
+def has_database(target: Target, checksum: str) -> bool:
+    return "status" in target.repo.list_dir(checksum, DPKG)
+
+
+def _no_database(checksum: str) -> AptOstreeError:
+    return AptOstreeError(
+        f"commit {checksum[:10]} has no package database",
+        hint=f"packages can be layered on trees that have dpkg's database at /{DPKG}",
+    )
+
+
 def _usable(admindir: Path, checksum: str) -> Database:
     if not (admindir / "status").is_file():
-        raise AptOstreeError(
-            f"commit {checksum[:10]} has no package database",
-            hint=f"packages can be layered on trees that have dpkg's database at /{DPKG}",
-        )
+        raise _no_database(checksum)
     return dpkgdb.load(admindir)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from apt_ostree.host import (
     fetching,
     garbage,
     history,
+    inactive,
     local,
     machine,
     metadata,
@@ -44,7 +45,7 @@ from apt_ostree.host.local import LocalFile
 from apt_ostree.host.target import Target
 from apt_ostree.model.change import Change, Options, Outcome
 from apt_ostree.model.origin import LocalPackage, Origin
-from apt_ostree.model.plan import InactiveKind, Plan
+from apt_ostree.model.plan import Plan
 from apt_ostree.model.progress import PlanWatcher, Progress, Timings, task
 from apt_ostree.ostree.sysroot import Sysroot
 from apt_ostree.system import failpoint, mount
@@ -163,6 +164,8 @@ def _carry_out(
         )  # fmt: skip
         entries = obtain(draft.plan)
         if options.download_only:
+            commits = (draft.base, *(e.checksum for e in entries.values()))
+            garbage.keep_downloads(where.repo, commits)
             return Outcome(
                 changed=False, plan=draft.plan, timings=timings.seconds, notes={"downloaded": True}
             )
@@ -177,6 +180,8 @@ def _carry_out(
             is_locked=options.lock_finalization,
         )  # fmt: skip
     with timings.phase("cleanup"):
+        if change.pull_base or change.refspec is not None or change.revision is not None:
+            garbage.keep_downloads(where.repo, ())
         _forget_branch(where, change, draft.origin)
         _collect(where, progress)
     return Outcome(changed=True, plan=draft.plan, deployment=made.id, timings=timings.seconds)
@@ -233,9 +238,13 @@ def _decided(
     with timings.phase("pull"):
         origin, checksum = revision.resolve(where, origin, change, options, progress)
     root: AptRoot | None = None
-    with base.database(where, checksum) as database, aptconf.scratch() as scratch:
-        plan = plans.without_packages(origin, checksum)
-        if origin.has_packages and not _is_same_tree(where, origin, change):
+    is_same_tree = _is_same_tree(where, origin, change)
+    plan = plans.without_packages(origin, checksum)
+    with ExitStack() as stack:
+        # A base without dpkg can be deployed all the same, as long as nothing is layered on it.
+        if origin.has_packages and not is_same_tree:
+            database = stack.enter_context(base.database(where, checksum))
+            scratch = stack.enter_context(aptconf.scratch())
             root = machine.apt_root(where, database, origin, checksum, options, scratch=scratch)
             with timings.phase("refresh"):
                 metadata.ensure(root, is_upgrade=change.pull_base, options=options,
@@ -255,14 +264,14 @@ def _decided(
                     progress,
                 )
             if not options.allow_inactive:
-                _refuse_inactive(where.origin, origin, plan)
-        if not _is_same_tree(where, origin, change):
+                inactive.refuse(where.origin, origin, plan)
+        if not is_same_tree:
             space.check(where, plan, origin)
         wanted = boot_args.edited(_options_line(where, change), change.kargs)
         yield Draft(
             origin, checksum, plan, wanted,
             is_new=_is_new(where, origin, plan, wanted, change),
-            is_same_tree=_is_same_tree(where, origin, change),
+            is_same_tree=is_same_tree,
             root=root,
         )  # fmt: skip
 
@@ -285,36 +294,6 @@ def _options_line(where: Target, change: Change) -> str:
     return kernel_arguments.at_index(where.sysroot, change.kargs_base_index).options
 
 
-def _refuse_inactive(before: Origin, now: Origin, plan: Plan) -> None:
-    """Asking now for what has no effect is a mistake; having asked earlier is not."""
-    asked = _asked(now) - _asked(before)
-    for item in plan.inactive:
-        if (item.kind, item.request) not in asked:
-            continue
-        if item.kind is InactiveKind.REQUEST:
-            raise AptOstreeError(
-                f'"{item.request}" is already provided by: {item.provided_by}. '
-                "Use --allow-inactive to explicitly require it."
-            )
-        raise AptOstreeError(
-            f'Package "{item.request}" not found', hint="an override is for a package of the base"
-        )
-
-
-def _asked(origin: Origin) -> frozenset[tuple[InactiveKind, str]]:
-    """Everything that an origin asks for, as plans name it where it has no effect."""
-    files = (*origin.local, *origin.local_fileoverride)
-    by_source = (name for r in origin.override_remote for name in r.packages)
-    return frozenset(
-        {
-            *((InactiveKind.REQUEST, r) for r in (*origin.requested, *(p.nevra for p in files))),
-            *((InactiveKind.REMOVAL, n) for n in origin.override_remove),
-            *((InactiveKind.REPLACEMENT, p.nevra) for p in origin.override_local),
-            *((InactiveKind.REPLACEMENT, n) for n in by_source),
-        }
-    )
-
-
 def _is_new(
     where: Target, origin: Origin, plan: Plan, kargs: tuple[str, ...], change: Change
 ) -> bool:
@@ -323,7 +302,9 @@ def _is_new(
     same_tree = _is_same_tree(where, origin, change) or (
         where.pending.checksum == _known(where, origin, plan)
     )
-    return not (same_tree and str(origin) == str(where.origin) and kargs == where.pending.kargs)
+    # Which commit it was pinned to tells how the tree was found, not what it is.
+    now, before = (str(replace(o, override_commit=None)) for o in (origin, where.origin))
+    return not (same_tree and now == before and kargs == where.pending.kargs)
 
 
 def _known(where: Target, origin: Origin, plan: Plan) -> str | None:

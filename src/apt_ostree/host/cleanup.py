@@ -100,11 +100,11 @@ def prune(sysroot_path: Path, dry_run: bool, progress: Progress) -> Json:  # noq
     sysroot = Sysroot.open(sysroot_path)
     with sysroot.lock() if not dry_run else nullcontext():
         if dry_run:
-            freed = garbage.would_collect(sysroot, kept_initramfs=0)
+            freed = garbage.would_collect(sysroot, kept_initramfs=0, keeps_downloads=False)
         else:
             base.drop_kept(sysroot)
             with task(progress, "Pruning the repository"):
-                freed = garbage.collect(sysroot, Silent(), kept_initramfs=0)
+                freed = garbage.collect(sysroot, Silent(), kept_initramfs=0, keeps_downloads=False)
         downloads = downloaded_bytes = 0
         for folder in (sysroot.path / "ostree/deploy").glob(f"*/var/{CACHE}/{DOWNLOADS}"):
             downloads += sum(1 for name in _files(folder) if name.suffix == ".deb")

@@ -21,9 +21,17 @@ from apt_ostree.system import failpoint, fs
 
 # One image a kernel and set of arguments: enough for the deployments of a host and their rollbacks.
 KEPT_INITRAMFS = 4
+# What `--download-only` brought, which nothing else refers to yet.
+DOWNLOADED = "aptostree/downloaded"
 
 
-def collect(sysroot: Sysroot, progress: Progress, *, kept_initramfs: int = KEPT_INITRAMFS) -> Freed:
+def collect(
+    sysroot: Sysroot,
+    progress: Progress,
+    *,
+    kept_initramfs: int = KEPT_INITRAMFS,
+    keeps_downloads: bool = True,
+) -> Freed:
     """Delete deployments without boot entry, refs of unneeded packages, and pruned objects.
 
     Needs the sysroot lock.  Says what was freed when there was anything.  Raises AptOstreeError,
@@ -36,11 +44,13 @@ def collect(sysroot: Sysroot, progress: Progress, *, kept_initramfs: int = KEPT_
     sysroot.prepare_cleanup()
     failpoint.reach("cleanup.after-deployments")
     _drop_checkouts(sysroot, needs)
-    packages, files = unneeded_packages(repo, needs), unneeded_files(repo, needs)
+    downloads = {} if keeps_downloads else repo.refs(DOWNLOADED)
+    packages = unneeded_packages(repo, needs, keeps_downloads=keeps_downloads)
+    files = unneeded_files(repo, needs)
     before = forecast.commits(repo)
     with repo.transaction():
         retain.set_base_refs(repo, needs.bases)
-        for ref in (*packages, *files, *old_initramfs(repo, kept_initramfs)):
+        for ref in (*packages, *files, *downloads, *old_initramfs(repo, kept_initramfs)):
             repo.set_ref(ref, None)
     failpoint.reach("cleanup.before-prune")
     _, freed_bytes = repo.prune()
@@ -57,6 +67,7 @@ def would_collect(
     *,
     remaining: Iterable[Deployment] | None = None,
     kept_initramfs: int = KEPT_INITRAMFS,
+    keeps_downloads: bool = True,
 ) -> Freed:
     """What `collect` would free if only `remaining` (default: all) deployments were left."""
     repo = sysroot.repo
@@ -64,8 +75,9 @@ def would_collect(
     needs = retain.needs(sysroot, left)
     stay = {d.checksum for d in left} | set(needs.bases)
     derived = {**repo.refs("ostree"), **repo.refs(retain.BASE_PREFIX)}
-    packages = unneeded_packages(repo, needs)
+    packages = unneeded_packages(repo, needs, keeps_downloads=keeps_downloads)
     gone = {
+        *({} if keeps_downloads else repo.refs(DOWNLOADED)),
         *packages,
         *unneeded_files(repo, needs),
         *old_initramfs(repo, kept_initramfs),
@@ -75,16 +87,30 @@ def would_collect(
     return Freed(bytes=freed_bytes, packages=len(packages), commits=commits)
 
 
-def unneeded_packages(repo: Repo, needs: Needs) -> tuple[str, ...]:
+def unneeded_packages(repo: Repo, needs: Needs, *, keeps_downloads: bool = True) -> tuple[str, ...]:
     """Refs of cached packages that are in no deployment and in no origin."""
+    downloads = set(repo.refs(DOWNLOADED).values()) if keeps_downloads else set()
     return tuple(
         sorted(
             ref
             for ref, checksum in repo.refs(refs.PREFIX).items()
-            if not _is_wanted(ref, needs)
+            if not (_is_wanted(ref, needs) or checksum in downloads)
             and not (needs.local and repo.commit(checksum).get("aptostree.sha256") in needs.local)
         )
     )
+
+
+def keep_downloads(repo: Repo, commits: Iterable[str]) -> None:
+    """Keep these commits (a base, packages) instead of what was downloaded before.
+
+    They stay until the base is moved, the next such call, or `prune`.
+    """
+    wanted = {f"{DOWNLOADED}/{n}": checksum for n, checksum in enumerate(sorted(set(commits)))}
+    with repo.transaction():
+        for ref in repo.refs(DOWNLOADED).keys() - wanted.keys():
+            repo.set_ref(ref, None)
+        for ref, checksum in wanted.items():
+            repo.set_ref(ref, checksum)
 
 
 def unneeded_files(repo: Repo, needs: Needs) -> tuple[str, ...]:

@@ -31,8 +31,8 @@ DAEMON_CONF = "etc/apt-ostreed.conf"
 
 
 def native_arch(where: Target) -> str:
-    """The architecture of the base, or of this machine when nothing is deployed yet."""
-    if where.pending is None:
+    """The architecture of the base, or of this machine when the base has no packages."""
+    if where.pending is None or not base.has_database(where, where.base_checksum):
         return run(["dpkg", "--print-architecture"]).output.strip()
     with base.database(where, where.base_checksum) as database:
         return plans.native_arch(database)
