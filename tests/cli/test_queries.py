@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from apt_ostree.insight import diff
 from apt_ostree.model.package import Package
-from apt_ostree.model.package_diff import PackageDiff
+from apt_ostree.model.package_diff import Advisory, PackageDiff
 from apt_ostree.model.plan import SourceInfo
 
 SYSROOT = "--sysroot=/mnt"
@@ -15,6 +16,7 @@ PACKAGES = {
     A: [Package("bash", "amd64", "5.2-1"), Package("nano", "amd64", "7")],
     B: [Package("bash", "amd64", "5.3-1"), Package("htop", "amd64", "1:3")],
 }
+DSA = Advisory("DSA-1", 1, 3, ("bash-5.3-1.amd64",), (("https://x/CVE-1", "CVE-1: hole"),))
 REVS = {"old": A, "new": B, A: A, B: B}
 
 
@@ -35,6 +37,8 @@ def commits(provide):
         resolve=lambda repo, rev: REVS.get(rev),
         listing=lambda repo, commit: PACKAGES[commit],
         packages=packages,
+        paired=diff.paired,
+        advisories=lambda repo, commit, since=None: (DSA,) if commit == B else (),
         changelogs=lambda repo, diff, after: {"bash": ["Thu Jan 01 2026 Ann <a@x>\n* fix"]},
     )
     return seen
@@ -52,6 +56,10 @@ def test_db_list(run, commits):
         [f"ostree commit: old ({A})", " bash-5.2-1.amd64", " nano-7.amd64",
          f"ostree commit: {B}", " bash-5.3-1.amd64", " htop-1:3.amd64"],
     )  # fmt: skip
+    assert run("db", "list", "-a", "new", "bash")[1].splitlines()[2:] == [
+        "", "SecAdvisories:", "  DSA-1  Important  bash-5.3-1.amd64",
+        "        CVE-1: hole", "        https://x/CVE-1",
+    ]  # fmt: skip
     assert run("rpm", "list", "new", "h*", "zz")[1].splitlines()[1:] == [" htop-1:3.amd64"]
     assert run("db", "list") == (0, "", "")
     value = json.loads(run("db", "list", "--json", "old", "nano")[1])
@@ -80,10 +88,10 @@ def test_db_version_is_a_count_and_a_hash_of_all_versions(run, commits):
 def test_db_diff_of_two_revisions(run, commits, golden):
     outputs = [
         run("db", "diff", "--repo=/r", "old", "new", *options)
-        for options in ([], ["-F", "diff"], ["--format=json"], ["-c"])
+        for options in ([], ["-F", "diff"], ["--format=json"], ["-c"], ["-a"])
     ]
-    assert [code for code, _, _ in outputs] == [0] * 4
-    assert commits == [(Path("/r"), A, B)] * 4
+    assert [code for code, _, _ in outputs] == [0] * 5
+    assert commits == [(Path("/r"), A, B)] * 5
     assert json.loads(outputs[2][1])["pkgdiff"][0] == [
         "htop", 0, {"NewPackage": ["htop", "1:3", "amd64"]},
     ]  # fmt: skip

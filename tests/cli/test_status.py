@@ -15,6 +15,8 @@ from apt_ostree.cli.render.status import (
     status,
 )  # fmt: skip
 from apt_ostree.cli.render.update import AvailableUpdate
+from apt_ostree.errors import AptOstreeError
+from apt_ostree.insight import diff
 from apt_ostree.model.deployment import Deployment
 from apt_ostree.model.package import Package
 from apt_ostree.model.package_diff import Advisory, PackageDiff
@@ -156,7 +158,7 @@ def test_signature_verdicts(valid, missing, expected):
 @pytest.fixture
 def deployed(provide):
     provide("host.status", deployments=lambda sysroot: [PENDING, BOOTED])
-    provide("insight.diff", packages=lambda repo, before, after: DIFF)
+    provide("insight.diff", packages=lambda repo, before, after: DIFF, paired=diff.paired)
 
 
 def test_json(run, deployed):
@@ -184,3 +186,15 @@ def test_text_of_the_command(run, deployed):
     assert code == 0
     assert "● origin:debian/trixie/amd64/minimal\n" in out
     assert "                     Diff: 1 upgraded, 1 downgraded, 1 removed, 1 added\n" in out
+
+
+def test_a_deployment_without_a_list_of_packages_is_shown(run, provide):
+    def packages(repo, before, after):
+        raise AptOstreeError("Failed to find any packages in root")
+
+    provide("host.status", deployments=lambda sysroot: [PENDING, BOOTED])
+    provide("insight.diff", packages=packages, paired=diff.paired)
+    code, out, err = run("status", "--sysroot=/mnt")
+    assert (code, err) == (0, "")
+    assert "● origin:debian/trixie/amd64/minimal\n" in out
+    assert "Diff:" not in out

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # values that pass through: making their classes takes as lon
         InstallRequest,
     )
     from apt_ostree.model.package import Package
-    from apt_ostree.model.package_diff import PackageDiff
+    from apt_ostree.model.package_diff import Advisory, PackageDiff
     from apt_ostree.model.plan import SourceInfo
     from apt_ostree.model.progress import Progress
 
@@ -211,6 +211,18 @@ def packages_of(repo: Path, commit: str) -> Sequence[Package]:
 
 def package_diff(repo: Path, before: str, after: str) -> PackageDiff:
     found: PackageDiff = _module("insight.diff").packages(repo, before, after)
+    return found
+
+
+def shown_diff(repo: Path, before: str, after: str) -> PackageDiff:
+    """As `package_diff`, for people: a kernel in the place of another is one change."""
+    found: PackageDiff = _module("insight.diff").paired(package_diff(repo, before, after))
+    return found
+
+
+def advisories(repo: Path, commit: str, *, since: str | None = None) -> Sequence[Advisory]:
+    """What a commit records; with `since` only what that commit does not."""
+    found: Sequence[Advisory] = _module("insight.diff").advisories(repo, commit, since=since)
     return found
 
 

@@ -146,7 +146,7 @@ def booted_diff(sysroot: Path) -> Iterator[str]:
     from apt_ostree.cli.render import diff as diffs
 
     repo = sysroot / "ostree/repo"
-    yield from diffs.block(backend.package_diff(repo, booted["checksum"], found[0]["checksum"]))
+    yield from diffs.block(backend.shown_diff(repo, booted["checksum"], found[0]["checksum"]))
 
 
 def outcome_json(outcome: Outcome, *, is_dry_run: bool) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from apt_ostree.apt import version
 from apt_ostree.insight import changelog, pkglist
 from apt_ostree.model.package import Package
-from apt_ostree.model.package_diff import DiffKind, PackageChange, PackageDiff
+from apt_ostree.model.package_diff import Advisory, DiffKind, PackageChange, PackageDiff
 from apt_ostree.ostree.repo import Repo
 
+ADVISORIES = "aptostree.advisories"
 # `linux-image-6.1.0-21-cloud-amd64` is of the class (`linux-image-`, `-cloud-amd64`): the ABI is
 # part of the name, so every kernel update is another package (Debian kernel handbook, 2.1).
 _KERNEL = re.compile(
@@ -40,6 +41,19 @@ def packages(repo: Path, before: str, after: str) -> PackageDiff:
 
 def between(before: Iterable[Package], after: Iterable[Package]) -> PackageDiff:
     return PackageDiff.between(before, after, compare=version.compare)
+
+
+def advisories(repo: Path, commit: str, *, since: str | None = None) -> tuple[Advisory, ...]:
+    """The advisories that a commit records (`a(suuasa{sv})`), without those of `since`."""
+    opened = Repo.open(repo)
+    rows = opened.commit(commit).get(ADVISORIES) or ()
+    old = () if since is None else opened.commit(since).get(ADVISORIES) or ()
+    known = {row[0] for row in old}
+    return tuple(sorted((Advisory.from_tuple(r) for r in rows if r[0] not in known), key=_id))
+
+
+def _id(advisory: Advisory) -> str:
+    return advisory.id
 
 
 def changelogs(repo: Path, diff: PackageDiff, after: str) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from apt_ostree.cli.render import diff as diffs
 from apt_ostree.cli.session import Session
 from apt_ostree.errors import AptOstreeError, UsageError
 from apt_ostree.model.package import Package
+from apt_ostree.model.package_diff import Advisory
 
 SYSTEM_REPO = Path("/sysroot/ostree/repo")
 _REPO = Opt("repo", "r", metavar="PATH", help=f"Path to OSTree repository (default: {SYSTEM_REPO})")
@@ -72,6 +73,8 @@ def list_packages(args: Args, session: Session) -> int:
         out.line(f"ostree commit: {described(rev, checksum)}")
         for package in packages:
             out.line(f" {package.nevra}")
+        if args.flag("advisories"):
+            _print_advisories(session, backend.advisories(repo, checksum))
     if args.flag("json"):
         out.json(records)
     return 0
@@ -103,28 +106,39 @@ def diff(args: Args, session: Session) -> int:
     form = _checked_format(args)
     repo = repo_of(args)
     before, after = _sides(args, repo)
-    found = backend.package_diff(repo, before[1], after[1])
     out = session.out
     if form == "json":
+        advisories = backend.advisories(repo, after[1], since=before[1])
         out.json(
             {
                 "ostree-commit-from": before[1],
                 "ostree-commit-to": after[1],
-                "pkgdiff": found.as_list(),
+                "pkgdiff": backend.package_diff(repo, before[1], after[1]).as_list(),
+                "advisories": [a.as_tuple() for a in advisories],
             }
         )
         return 0
     out.line(f"ostree diff commit from: {described(*before)}")
     out.line(f"ostree diff commit to:   {described(*after)}")
     if form == "diff":
-        lines = diffs.lines(found)
-    elif args.flag("changelogs"):
-        lines = diffs.with_changelogs(found, backend.changelogs(repo, found, after[1]))
+        lines = diffs.lines(backend.package_diff(repo, before[1], after[1]))
     else:
-        lines = diffs.block(found)
+        found = backend.shown_diff(repo, before[1], after[1])
+        if args.flag("changelogs"):
+            lines = diffs.with_changelogs(found, backend.changelogs(repo, found, after[1]))
+        else:
+            lines = diffs.block(found)
     for line in lines:
         out.line(line)
+    if args.flag("advisories"):
+        _print_advisories(session, backend.advisories(repo, after[1], since=before[1]))
     return 0
+
+
+def _print_advisories(session: Session, advisories: Sequence[Advisory]) -> None:
+    lines = [f"  {line}" for line, _ in diffs.advisory_rows(advisories, width=0)]
+    for line in ("", "SecAdvisories:", *lines) if lines else ():
+        session.out.line(line)
 
 
 def _checked_format(args: Args) -> str:

@@ -74,7 +74,11 @@ def _pending_diff(sysroot: Path, deployments: tuple[Deployment, ...]) -> Package
     booted = next((d for d in deployments if d.is_booted), None)
     if booted is None or deployments[0].is_booted or deployments[0].osname != booted.osname:
         return None
-    return backend.package_diff(sysroot / "ostree/repo", booted.checksum, deployments[0].checksum)
+    try:
+        repo = sysroot / "ostree/repo"
+        return backend.shown_diff(repo, booted.checksum, deployments[0].checksum)
+    except AptOstreeError:
+        return None  # one of them has no list of packages, and is shown all the same
 
 
 COMMAND = Command(run, options=OPTIONS)
