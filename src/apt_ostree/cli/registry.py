@@ -107,6 +107,9 @@ _ALIASES = (
     ("ex initramfs-etc", "initramfs-etc"),
 )
 
+# Aliases that `--help` lists: what users of apt type.
+_SHOWN_ALIASES = ("remove",)
+
 # Commands of the interface that this version does not carry out, and why not.
 _NEED_DAEMON = "it works through the daemon, which this version does not have"
 _NEED_BOOTED = "it changes the running system, which this version does not do"
@@ -161,7 +164,7 @@ def visible_rows(group_name: str) -> list[tuple[str, str]]:
     rows = [
         (e.name.rpartition(" ")[2], e.summary)
         for e in ENTRIES.values()
-        if e.group == group_name and not e.is_hidden
+        if e.group == group_name and (not e.is_hidden or e.name in _SHOWN_ALIASES)
     ]
     if not group_name:
         rows += [(g.name, g.summary) for g in GROUPS if not g.is_hidden]
