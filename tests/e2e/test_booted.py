@@ -11,8 +11,19 @@ pytestmark = [pytest.mark.root, pytest.mark.network]
 def host(tmp_path_factory):
     directory = tmp_path_factory.mktemp("host")
     with running(directory) as made:
+        unit = "[Service]\nExecStart=/usr/bin/one\n"
         made.publish(
-            make_deb(directory, "one", files={"/usr/bin/one": "#!/bin/sh\necho 1\n"}),
+            make_deb(
+                directory,
+                "one",
+                files={
+                    "/usr/bin/one": "#!/bin/sh\necho 1\n",
+                    "/etc/one.conf": "a=1\n",
+                    "/usr/lib/systemd/system/one.service": unit,
+                    "/var/lib/one/": "",
+                },
+                conffiles=["/etc/one.conf"],
+            ),
             make_deb(directory, "two", files={"/usr/bin/two": "#!/bin/sh\necho 2\n"}),
         )
         yield made
@@ -67,3 +78,89 @@ def test_kernel_arguments_are_staged(host):
     host.reboot()
     assert "quiet" in host("kargs").split()
     host("initramfs-etc", "--track=/etc/hostname", ok=(0, 1))
+
+
+def test_finalizing_needs_the_right_commit_and_reboots(host):
+    assert "error: No pending staged deployment found" in host(
+        "finalize-deployment", "--allow-missing-checksum", ok=(1,)
+    )
+    host("install", "one", "--lock-finalization")
+    first = host.deployments[0]
+    error = host("finalize-deployment", "0" * 64, ok=(1,))
+    assert f"error: Expected staged base checksum {'0' * 64}, but found" in error
+    host.reboot()  # locked: the power may go, nothing takes effect
+    assert host.deployments[0]["booted"]
+    host("install", "one", "--lock-finalization")
+    host("finalize-deployment", first["base-checksum"])
+    assert host.systemctl_calls == ["reboot"]
+    host.reboot()
+    assert host.deployments[0]["requested-packages"] == ["one"]
+    host("install", "two")
+    error = host("finalize-deployment", "--allow-missing-checksum", ok=(1,))
+    assert "error: Staged deployment already unlocked" in error
+
+
+def test_applying_live_and_going_back(host):
+    assert "error: No target commit specified and no pending deployment" in host(
+        "apply-live", ok=(1,)
+    )
+    host("install", "one")
+    out = host("apply-live")
+    for task in ("Computing /etc diff to preserve", "Updating /usr", "Updating /etc",
+                 "Running systemd-tmpfiles for /run and /var"):  # fmt: skip
+        assert f"{task}...done" in out
+    assert out.endswith("Added:\n  one-1.0.all\nSuccessfully updated running filesystem tree.\n")
+    assert host.inside("sh", "/usr/bin/one") == "1\n"
+    assert host.inside("cat", "/etc/one.conf") == "a=1\n"
+    assert host.inside("stat", "-c%F", "/var/lib/one") == "directory\n"
+    assert host.systemctl_calls == ["daemon-reload"]
+    pending, booted = host.deployments
+    assert booted["live-replaced"] == pending["checksum"]
+    assert booted["unlocked"] == "transient"
+    assert "LiveCommit" in host("status")
+    assert host.inside("sh", "-c", "touch /usr/x || echo read-only").endswith("read-only\n")
+    assert not (host.tree / "usr/bin/one").exists()  # the deployment itself is as it was
+    # once more changes nothing; more is added; less needs to be allowed
+    assert "Updating /usr" not in host("apply-live")
+    host("install", "two")
+    host("apply-live")
+    assert host.inside("sh", "/usr/bin/two") == "2\n"
+    host("uninstall", "two")
+    assert "error: packages would be removed: 1, allow replacement" in host("apply-live", ok=(1,))
+    host("apply-live", "--allow-replacement")
+    host.inside("test", "!", "-e", "/usr/bin/two")
+    # an edit of /etc stays when the file would go
+    host.inside("sh", "-c", "echo a=2 >/etc/one.conf")
+    host("apply-live", "--reset")
+    host.inside("test", "!", "-e", "/usr/bin/one")
+    assert host.inside("cat", "/etc/one.conf") == "a=2\n"
+    host.reboot()
+    booted = host.deployments[0]
+    assert booted["requested-packages"] == ["one"]
+    assert "live-replaced" not in booted
+    assert booted["unlocked"] == "none"
+
+
+def test_an_interrupted_apply_is_finished_and_not_mixed(host):
+    host("install", "one")
+    host("apply-live", ok=(-9,), FAILPOINTS="live.after-usr=kill")
+    pending, booted = host.deployments
+    assert booted["live-inprogress"] == pending["checksum"]
+    assert "InterruptedLiveCommit" in host("status")
+    host("install", "two")
+    error = host("apply-live", ok=(1,))
+    assert f"error: Previously interrupted while targeting commit {pending['checksum']}" in error
+    host("apply-live", f"--target={pending['checksum']}")
+    assert host.inside("cat", "/etc/one.conf") == "a=1\n"
+    assert "live-inprogress" not in host.deployments[1]
+
+
+def test_usr_can_be_unlocked_for_this_boot(host):
+    assert "Development mode enabled" in host("usroverlay")
+    host.inside("touch", "/usr/bin/mine")
+    assert host.deployments[0]["unlocked"] == "development"
+    host("install", "one")
+    error = host("apply-live", ok=(1,))
+    assert "error: apply-live is incompatible with unlock state: development" in error
+    host.reboot()
+    host.inside("test", "!", "-e", "/usr/bin/mine")

@@ -57,15 +57,15 @@ def change(
     if (daemon := link.host(sysroot)) is not None:
         return daemon.change(stateroot, edit, options, progress, reboot=reboot)
     outcome: Outcome = _module("host.change").run(sysroot, stateroot, edit, options, progress)
-    _reboot_if(reboot and outcome.changed and not options.dry_run)
+    if reboot and outcome.changed and not options.dry_run:
+        _reboot()
     return outcome
 
 
-def _reboot_if(wanted: bool) -> None:  # noqa: FBT001
-    if wanted:
-        from apt_ostree.system.run import run
+def _reboot() -> None:
+    from apt_ostree.system.run import run
 
-        run(["systemctl", "reboot"])
+    run(["systemctl", "reboot"])
 
 
 def init(path: Path, stateroot: str, *, dry_run: bool) -> bool:
@@ -98,8 +98,64 @@ def rollback(
     if daemon is not None:
         return daemon.rollback(stateroot, progress, reboot=reboot)
     outcome: Outcome = _module("host.rollback").run(sysroot, stateroot, progress, dry_run=dry_run)
-    _reboot_if(reboot and not dry_run)
+    if reboot and not dry_run:
+        _reboot()
     return outcome
+
+
+def finalize(
+    sysroot: Path,
+    stateroot: str | None,
+    checksum: str | None,
+    progress: Progress,
+    *,
+    allow_unlocked: bool,
+    dry_run: bool,
+) -> Outcome:
+    """Unlock the staged deployment and reboot; `checksum` is what it must be, None for any."""
+    daemon = None if dry_run else link.host(sysroot)
+    if daemon is not None:
+        return daemon.finalize(stateroot, checksum, progress, allow_unlocked=allow_unlocked)
+    outcome: Outcome = _module("host.finalize").run(
+        sysroot, stateroot, checksum, progress, allow_unlocked=allow_unlocked, dry_run=dry_run
+    )
+    if not dry_run:
+        _reboot()
+    return outcome
+
+
+def apply_live(
+    sysroot: Path,
+    progress: Progress,
+    *,
+    target: str | None,
+    reset: bool,
+    allow_replacement: bool,
+    dry_run: bool,
+) -> Json:
+    """Bring the running system to a commit: {from, to, changed, units, reload}."""
+    daemon = None if dry_run else link.host(sysroot)
+    if daemon is not None:
+        return daemon.apply_live(progress, target=target, reset=reset, replace=allow_replacement)
+    done: Json = _module("host.live").run(
+        sysroot, progress, to=target, reset=reset, allow_replacement=allow_replacement,
+        dry_run=dry_run,
+    )  # fmt: skip
+    return done
+
+
+def reload_units() -> None:
+    """Let systemd see units that have come or changed."""
+    from apt_ostree.system.run import run
+
+    run(["systemctl", "daemon-reload"])
+
+
+def unlock(options: Sequence[str]) -> str:
+    """`ostree admin unlock`; what it says."""
+    from apt_ostree.system.run import run
+
+    return run(["ostree", "admin", "unlock", *options]).output
 
 
 def cleanup(

@@ -54,11 +54,14 @@ GROUPS = (
 
 _COMMANDS = (
     Entry("__complete", "complete", "Say what a shell may offer next", is_hidden=True),
+    Entry("apply-live", "apply_live", "Apply pending deployment changes to booted deployment"),
     Entry("cancel", "cancel", "Cancel an active transaction"),
     Entry("checkout", "checkout", "Write the tree of a commit to a directory"),
     Entry("cleanup", "cleanup", "Clear cached/pending data"),
     Entry("daemon-ping", "daemon_ping", "Show whether the daemon is there, and what it does"),
     Entry("deploy", "deploy", "Deploy a specific commit"),
+    Entry("finalize-deployment", "finalize_deployment",
+          "Unset the finalization locking state of the staged deployment and reboot"),
     Entry("history", "history", "List the deployments that were made, newest first"),
     Entry("info", "info", "Show packages, and where they stand on this system"),
     Entry("init", "init", "Make a directory an OSTree sysroot"),
@@ -78,6 +81,7 @@ _COMMANDS = (
     Entry("status", "status", "Get the version of the booted system"),
     Entry("uninstall", "uninstall", "Remove layered packages"),
     Entry("upgrade", "upgrade", "Perform a system upgrade"),
+    Entry("usroverlay", "usroverlay", "Apply a transient overlayfs to /usr"),
     Entry("why", "why", "Explain why a package or a file is there"),
     # groups
     Entry("compose commit", "compose_commit", "Commit a target path to an OSTree repository"),
@@ -103,6 +107,9 @@ _ALIASES = (
     ("pkg-remove", "uninstall"),
     ("remove", "uninstall"),
     ("makecache", "refresh-md"),
+    ("unlock", "usroverlay"),
+    ("ex apply-live", "apply-live"),
+    ("ex livefs", "apply-live"),
     ("ex history", "history"),
     ("ex initramfs-etc", "initramfs-etc"),
 )
@@ -116,28 +123,22 @@ _NEED_BOOTED = "it changes the running system, which this version does not do"
 _NO_IMAGES = "this version neither reads nor writes container images"
 _NOTHING_TO_DO = "it has no work on this system"
 UNAVAILABLE = {
-    "apply-live": _NEED_BOOTED,
     "cliwrap": _NOTHING_TO_DO,
     "container-encapsulate": _NO_IMAGES,
     "countme": _NOTHING_TO_DO,
     "experimental": _NO_IMAGES,
-    "finalize-deployment": _NEED_DAEMON,
     "fix-shadow-perms": _NOTHING_TO_DO,
     "kernel-install": _NOTHING_TO_DO,
     "scriptlet-intercept": _NOTHING_TO_DO,
     "shlib-backend": _NOTHING_TO_DO,
     "testutils": _NOTHING_TO_DO,
-    "unlock": _NEED_BOOTED,
-    "usroverlay": _NEED_BOOTED,
     "compose build-chunked-oci": _NO_IMAGES,
     "compose build-image": _NO_IMAGES,
     "compose container-encapsulate": _NO_IMAGES,
     "compose disk": _NO_IMAGES,
     "compose image": _NO_IMAGES,
     "compose lint": _NO_IMAGES,
-    "ex apply-live": _NEED_BOOTED,
     "ex deploy-from-self": _NO_IMAGES,
-    "ex livefs": _NEED_BOOTED,
     "ex rebuild": _NO_IMAGES,
 }
 

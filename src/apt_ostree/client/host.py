@@ -69,6 +69,37 @@ class Host:
         (address,) = self._os(stateroot, "Rollback", body)
         return _outcome(self._follow(address, progress))
 
+    def finalize(
+        self,
+        stateroot: str | None,
+        checksum: str | None,
+        progress: Progress,
+        *,
+        allow_unlocked: bool,
+    ) -> Outcome:
+        options = {
+            "checksum": GLib.Variant("s", checksum or ""),
+            "allow-missing-checksum": GLib.Variant("b", checksum is None),
+            "allow-unlocked": GLib.Variant("b", allow_unlocked),
+        }
+        body = GLib.Variant("(a{sv})", (options,))
+        (address,) = self._os(stateroot, "FinalizeDeployment", body)
+        return _outcome(self._follow(address, progress))
+
+    def apply_live(
+        self, progress: Progress, *, target: str | None, reset: bool, replace: bool
+    ) -> dict[str, Any]:
+        options = {"replace": GLib.Variant("b", replace), "reset": GLib.Variant("b", reset)}
+        if target is not None:
+            options["target"] = GLib.Variant("s", target)
+        (path,) = self._bus.call(
+            names.SYSROOT_PATH, names.SYSROOT, "GetOS", GLib.Variant("(s)", ("",))
+        )
+        body = GLib.Variant("(a{sv})", (options,))
+        (address,) = self._bus.call(path, names.EXPERIMENTAL, "LiveFs", body)
+        done: dict[str, Any] = self._follow(address, progress)
+        return done
+
     def cleanup(
         self, stateroot: str | None, elements: Collection[str], progress: Progress
     ) -> dict[str, Any]:

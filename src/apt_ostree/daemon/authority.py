@@ -102,6 +102,11 @@ class Authority:
             if not await self._check(subject, action):
                 raise NotAllowedError(f"apt-ostreed {kind} operation {method} not allowed for user")
 
+    async def require_root(self, caller: Caller, kind: str, method: str) -> None:
+        """For what no polkit action is for; the bus policy says the same."""
+        if await self.uid(caller.name) != 0:
+            raise NotAllowedError(f"apt-ostreed {kind} operation {method} not allowed for user")
+
     async def require_peer(self, credentials: Gio.Credentials, action: str) -> None:
         """The same for a private connection, by its kernel-checked credentials."""
         uid = credentials.get_unix_user()

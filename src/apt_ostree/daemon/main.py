@@ -14,6 +14,7 @@ from apt_ostree.daemon import config, notify
 from apt_ostree.daemon.authority import Authority
 from apt_ostree.daemon.clients import Clients
 from apt_ostree.daemon.core import Core
+from apt_ostree.daemon.experimental_interface import ExperimentalInterface
 from apt_ostree.daemon.manager import Manager
 from apt_ostree.daemon.os_interface import OSInterface
 from apt_ostree.daemon.report import Report
@@ -162,7 +163,8 @@ class Daemon:
             self._manager.remove(self._stateroots.pop(name).path)
         for name in sorted(there - self._stateroots.keys()):
             made = self._stateroots[name] = OSInterface(self._core, name)
-            self._manager.add(made.exported)
+            experimental = ExperimentalInterface(self._core, name)
+            self._manager.add(made.exported, experimental.exported)
 
     # -- leaving
 

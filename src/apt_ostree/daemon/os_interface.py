@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apt_ostree.daemon import authority as rules
-from apt_ostree.daemon import process, titles
+from apt_ostree.daemon import process, starting, titles
 from apt_ostree.daemon.core import Core
 from apt_ostree.daemon.exported import Caller, Exported
 from apt_ostree.daemon.job import Job
@@ -29,6 +29,7 @@ class OSInterface:
         methods |= {
             "Rollback": self._rollback,
             "Cleanup": self._cleanup,
+            "FinalizeDeployment": self._finalize,
             "RefreshMd": self._refresh,
             "GetDeploymentBootConfig": self._boot_config,
             "GetDeploymentsRpmDiff": self._diff,
@@ -88,6 +89,18 @@ class OSInterface:
         job = self._job("rollback", reboot=bool(options.get("reboot")))
         return await self._begin(caller, "Rollback", job, title="rollback", key=("Rollback",))
 
+    async def _finalize(self, caller: Caller, options: Mapping[str, Any]) -> GLib.Variant:
+        await self._allow(caller, "FinalizeDeployment", ())
+        checksum = options.get("checksum") or None
+        if checksum is None and not options.get("allow-missing-checksum"):
+            raise AptOstreeError("Missing expected checksum")
+        job = self._job(
+            "finalize", checksum=checksum, allow_unlocked=bool(options.get("allow-unlocked")),
+            reboot=True,
+        )  # fmt: skip
+        title = "finalize-deployment"
+        return await self._begin(caller, "FinalizeDeployment", job, title=title, key=(checksum,))
+
     async def _cleanup(self, caller: Caller, elements: Sequence[str]) -> GLib.Variant:
         await self._allow(caller, "Cleanup", ())
         job = self._job("cleanup", elements=tuple(elements))
@@ -110,13 +123,9 @@ class OSInterface:
     async def _begin(
         self, caller: Caller, method: str, job: Job, *, title: str, key: Any
     ) -> GLib.Variant:
-        initiator = await self._core.clients.initiator(caller.name)
-        self._core.clients.watch(caller.name)
-        made = self._core.transactions.begin(
-            job, title=title, method=method, path=self.path, key=(self.path, key),
-            initiator=initiator,
-        )  # fmt: skip
-        return GLib.Variant("(s)", (made.address,))
+        return await starting.begin(
+            self._core, caller, job, method=method, path=self.path, title=title, key=key
+        )
 
     async def _allow(self, caller: Caller, method: str, arguments: Sequence[Any]) -> None:
         actions: Sequence[str]

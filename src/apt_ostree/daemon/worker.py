@@ -107,6 +107,21 @@ def _rollback(job: Job, progress: Reporter) -> Any:
     return rollback.run(Path(job.sysroot), job.stateroot, progress, dry_run=job.options.dry_run)
 
 
+def _finalize(job: Job, progress: Reporter) -> Any:
+    from apt_ostree.host import finalize
+
+    return finalize.run(
+        Path(job.sysroot), job.stateroot, job.parameters["checksum"], progress,
+        allow_unlocked=job.parameters["allow_unlocked"],
+    )  # fmt: skip
+
+
+def _live(job: Job, progress: Reporter) -> Any:
+    from apt_ostree.host import live
+
+    return live.run(Path(job.sysroot), progress, **job.parameters)
+
+
 def _cleanup(job: Job, progress: Reporter) -> Any:
     from apt_ostree.host import cleanup
 
@@ -145,6 +160,8 @@ _VERBS: Mapping[str, Callable[[Job, Reporter], Any]] = {
     "change": _change,
     "rollback": _rollback,
     "cleanup": _cleanup,
+    "finalize": _finalize,
+    "live": _live,
     "refresh": _refresh,
     "search": _search,
     "diff": _diff,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from apt_ostree.errors import AptOstreeError, OriginError, OstreeError, TrustError
+from apt_ostree.host import live_state
 from apt_ostree.model import origin as origins
 from apt_ostree.model.deployment import package_from_tuple
 from apt_ostree.model.origin import LocalPackage, Origin
@@ -71,6 +72,7 @@ def describe(repo: Repo, deployment: Deployment, *, has_lists: bool = False) -> 
     }
     if deployment.staged and LOCK.exists():
         out["finalization-locked"] = True
+    out.update(_live(repo, deployment))
     hidden = frozenset() if has_lists else _FILTERED
     if _is_layered(commit):
         out["base-checksum"] = commit.parent
@@ -89,6 +91,14 @@ def describe(repo: Repo, deployment: Deployment, *, has_lists: bool = False) -> 
         out["inactive-local-packages"] = inactive
     out.update(_source(repo, origin, commit if base is None else base))
     return out
+
+
+def _live(repo: Repo, deployment: Deployment) -> Json:
+    if not deployment.booted:
+        return {}
+    now = live_state.of(repo, deployment)
+    found = {"live-inprogress": now.in_progress, "live-replaced": now.applied}
+    return {key: checksum for key, checksum in found.items() if checksum is not None}
 
 
 def _is_layered(commit: Commit) -> bool:

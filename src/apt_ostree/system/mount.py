@@ -41,6 +41,24 @@ def enter_private_namespace() -> None:
     _mount("none", Path("/"), "", MS_REC | MS_SLAVE)
 
 
+def is_overlay(path: Path) -> bool:
+    """Whether an overlay is mounted exactly at `path`, by this process's table of mounts."""
+    found = ""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split(" ")  # proc(5): 5 is the mount point, after " - " comes the type
+        if fields[4] == str(path):
+            found = fields[fields.index("-") + 1]
+    return found == "overlay"  # the last mount covers the others
+
+
+def make_writable(target: Path) -> None:
+    """Let this namespace write to a mount that is read-only everywhere else.
+
+    Needs a private namespace; the file system itself must allow it (mount(2), MS_REMOUNT).
+    """
+    _mount("none", target, "", MS_REMOUNT)
+
+
 @contextmanager
 def overlay(target: Path, *, lower: Sequence[Path], upper: Path, work: Path) -> Iterator[None]:
     """Mount an overlay for the time of the block; `lower[0]` is the topmost lower layer.
