@@ -222,14 +222,14 @@ def test_a_broken_origin_offers_nothing(tmp_path):
 class Bash:
     """A bash on a terminal, so that readline itself splits the line."""
 
-    def __init__(self):
+    def __init__(self, home):
         self._results, out = os.pipe()
         self._terminal, slave = pty.openpty()
         self._process = subprocess.Popen(
             ["bash", "--norc", "--noprofile", "-i"], stdin=slave, stdout=slave, stderr=slave,
             pass_fds=[out], start_new_session=True,
-            env={"PATH": f"{TOP}/bin:{os.environ['PATH']}", "TERM": "dumb", "HOME": "/",
-                 "LC_ALL": "C.UTF-8"},
+            env={"PATH": f"{TOP}/bin:{os.environ['PATH']}", "TERM": "dumb",
+                 "HOME": str(home), "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
         os.close(slave)
         os.close(out)
@@ -269,8 +269,8 @@ class Bash:
 
 
 @pytest.fixture(scope="module")
-def bash():
-    shell = Bash()
+def bash(tmp_path_factory):
+    shell = Bash(tmp_path_factory.mktemp("home"))
     yield shell
     shell.close()
 
@@ -325,32 +325,33 @@ def test_bash_gets_values_with_breaks_in_them(bash, site):
     assert bash.offered(f"apt-ostree uninstall {place} z") == ["zsh"]
 
 
-def fish(lines):
+def fish(lines, home):
     script = f"source {SCRIPTS}/fish/apt-ostree.fish\n" + "".join(
         f"complete -C '{line}'\necho .\n" for line in lines
     )
     done = subprocess.run(
         ["fish", "--no-config"], input=script, capture_output=True, text=True, check=True,
-        env={**os.environ, "PATH": f"{TOP}/bin:{os.environ['PATH']}", "HOME": "/nonexistent"},
+        env={**os.environ, "PATH": f"{TOP}/bin:{os.environ['PATH']}", "HOME": str(home)},
     )  # fmt: skip
     parts = done.stdout.split(".\n")[:-1]
     return [[row.split("\t")[0] for row in part.split("\n")[:-1]] for part in parts]
 
 
-def zsh(lines):
+def zsh(lines, home):
     found = []
     for line in lines:
         done = subprocess.run(
             ["zsh", "-f", HERE / "capture.zsh", SCRIPTS / "zsh", line],
             capture_output=True, text=True, check=True, timeout=WAIT_S,
-            env={**os.environ, "PATH": f"{TOP}/bin:{os.environ['PATH']}", "TERM": "dumb"},
+            env={**os.environ, "PATH": f"{TOP}/bin:{os.environ['PATH']}", "TERM": "dumb",
+                 "HOME": str(home)},
         )  # fmt: skip
         found.append(list(dict.fromkeys(done.stdout.split("\n")[:-1])))
     return found
 
 
 @pytest.mark.parametrize("shell", [fish, zsh], ids=lambda s: s.__name__)
-def test_other_shells(shell):
+def test_other_shells(shell, tmp_path):
     if shutil.which(shell.__name__) is None:
         pytest.skip(f"needs {shell.__name__} of the package {shell.__name__}")
     wanted = {
@@ -361,16 +362,16 @@ def test_other_shells(shell):
         # bash has shown that the program tells of all of them; what matters here is the way
         **{f"apt-ostree {n} --": long_options(n) for n in ("compose tree", "kargs", "upgrade")},
     }
-    found = shell(list(wanted))
+    found = shell(list(wanted), tmp_path)
     assert dict(zip(wanted, map(sorted, found), strict=True)) == wanted
 
 
 @pytest.mark.parametrize("shell", [fish, zsh], ids=lambda s: s.__name__)
-def test_other_shells_add_paths(shell):
+def test_other_shells_add_paths(shell, tmp_path):
     if shutil.which(shell.__name__) is None:
         pytest.skip(f"needs {shell.__name__} of the package {shell.__name__}")
     trees = sorted(p.name for p in (TOP / "examples").glob("*.yaml"))
-    (found,) = shell([f"apt-ostree compose tree {TOP}/examples/deb"])
+    (found,) = shell([f"apt-ostree compose tree {TOP}/examples/deb"], tmp_path)
     assert {Path(f).name for f in found} == {t for t in trees if t.startswith("deb")}
-    (found,) = shell([f"apt-ostree compose tree --cachedir={TOP}/exam"])
+    (found,) = shell([f"apt-ostree compose tree --cachedir={TOP}/exam"], tmp_path)
     assert {Path(f.partition("=")[2]).name for f in found} == {"examples"}
