@@ -111,6 +111,10 @@ def ids(place: Place) -> Iterator[str]:
     return (d.id for d in deployments(place))
 
 
+def checksums(place: Place) -> Iterator[str]:
+    return (d.checksum for d in deployments(place))
+
+
 def indices(place: Place) -> Iterator[str]:
     return (str(i) for i in range(len(deployments(place))))
 
@@ -172,7 +176,7 @@ def revisions(place: Place) -> Iterator[str]:
     """Branches and the commits that are deployed."""
     yield from refs(place)
     if place.repo is None:
-        yield from (d.checksum for d in deployments(place))
+        yield from checksums(place)
 
 
 def _lines(*argv: str) -> list[str]:

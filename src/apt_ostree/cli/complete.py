@@ -64,6 +64,7 @@ NAMES = Kind(candidates.packages)
 INSTALLED = Kind(candidates.installed)
 REQUESTED = Kind(_any(candidates.requested))
 REVISIONS = Kind(_any(candidates.revisions))
+CHECKSUMS = Kind(_any(candidates.checksums))
 REFS = Kind(_any(candidates.refs))
 STATEROOTS = Kind(_any(candidates.stateroots))
 KARGS = Kind(_any(candidates.kernel_arguments))
@@ -71,7 +72,8 @@ KARGS = Kind(_any(candidates.kernel_arguments))
 # By command: its arguments in order; the last one may be repeated.
 ARGUMENTS: Mapping[str, tuple[Kind, ...]] = {
     "checkout": (REVISIONS, DIRECTORIES, NOTHING),
-    "deploy": (Kind(lambda place, _: (d.checksum for d in candidates.deployments(place))), NOTHING),
+    "deploy": (CHECKSUMS, NOTHING),
+    "finalize-deployment": (CHECKSUMS, NOTHING),
     "info": (NAMES,),
     "init": (DIRECTORIES, NOTHING),
     "install": (PACKAGES,),
