@@ -176,10 +176,10 @@ def test_unchanged_is_77_where_it_is_asked_for(machine, tmp_path):
     machine("kargs", "--append=quiet")
     before = [x["id"] for x in machine.deployments]
     for argv, last in quiet:
-        done = machine(*argv)
+        done = machine(*argv, "--unchanged-exit-77", ok=[77])
         assert done.stdout.endswith(last), argv
         assert "Installing" not in done.stdout, "nothing is done, so nothing is announced"
-        assert machine(*argv, "--unchanged-exit-77", ok=[77]).stdout.endswith(last)
+    machine("install", "--idempotent", "hello")
     machine("upgrade", "--upgrade-unchanged-exit-77", ok=[77])
     machine("upgrade", "--check", ok=[77])
     assert [x["id"] for x in machine.deployments] == before
@@ -307,6 +307,26 @@ def test_differences_between_commits(branch, machine, tmp_path):
     assert machine("db", "diff", "--format=diff").stdout.splitlines() == [
         *head, "!libk-1.all", "=libk-2.all", "+tool-1.0.all",
     ]  # fmt: skip
+
+
+def test_a_machine_that_shall_not_differ_from_its_base(branch, machine, tmp_path):
+    d = tmp_path / "built"
+    hello, libk = make_deb(d, "hello"), make_deb(d, "libk", "3")
+    machine.publish(hello)
+    machine("install", "hello")
+    (machine.tree / "etc/apt-ostreed.conf").write_text("[Daemon]\nLockLayering=true\n")
+    for argv in (
+        ["install", "other"], ["install", libk], ["override", "remove", "core"],
+        ["override", "replace", libk], ["upgrade", "--install=other"],
+    ):  # fmt: skip
+        assert error(machine, *argv) == (
+            "error: Cannot operate; `LockLayering=true` in configuration."
+        )
+    branch.point("2")
+    machine("upgrade")
+    machine("kargs", "--append=quiet")
+    machine("uninstall", "hello")
+    assert first(machine)["checksum"] == branch.commits["2"]
 
 
 def test_help_names_what_users_type(machine):

@@ -139,3 +139,15 @@ def test_a_package_has_one_replacement():
     ):
         with pytest.raises(AptOstreeError, match="Override already exists for package 'foo"):
             apply(now, change)
+
+
+def test_the_hint_names_an_option_that_the_command_has():
+    origin = Origin(refspec="a", requested=("x",))
+    for change, hint in (
+        (Change(install=("x",)), "--idempotent accepts this"),
+        (Change(install=("x",), revision="1"), "leave it out, it stays"),
+        (Change(install=("x",), no_overrides=True), "leave it out, it stays"),
+    ):
+        with pytest.raises(AptOstreeError) as caught:
+            apply(origin, change)
+        assert caught.value.hint == hint

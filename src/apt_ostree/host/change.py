@@ -141,13 +141,14 @@ def _carry_out(
     progress: Progress,
     timings: Timings,
 ) -> Outcome:
+    machine.refuse_layering(where, change)
     change = _with_local_base(where, change, options, progress)
     names = {path: file.name for path, file in files.items()}
     with _decided(where, change, options, files, names, progress, timings) as draft:
         if isinstance(progress, PlanWatcher) and _is_worth_showing(draft, options):
             progress.plan_ready(draft.plan)
         if options.dry_run or options.only_check:
-            notes = _news(where, draft) if options.only_check and draft.is_new else {}
+            notes = _news(where, change, draft) if options.only_check else {}
             return Outcome(
                 changed=draft.is_new, plan=draft.plan, timings=timings.seconds, notes=notes
             )
@@ -193,10 +194,14 @@ def _is_worth_showing(draft: Draft, options: Options) -> bool:
     return bool(draft.plan.steps or draft.plan.inactive) and (is_new or options.dry_run)
 
 
-def _news(where: Target, draft: Draft) -> dict[str, Any]:
-    if where.pending is None:
-        return {}
-    return {"cached-update": update.describe(where, draft.origin, draft.base, draft.plan)}
+def _news(where: Target, change: Change, draft: Draft) -> dict[str, Any]:
+    """What the change would bring; an update of the same branch is remembered for `status`."""
+    found = None
+    if draft.is_new and where.pending is not None:
+        found = update.describe(where, draft.origin, draft.base, draft.plan)
+    if change == Change(pull_base=True):
+        update.store(where, found)
+    return {} if found is None else {"cached-update": found}
 
 
 def _overlay(where: Target, origin: Origin, progress: Progress) -> bytes | None:

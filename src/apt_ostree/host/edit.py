@@ -161,8 +161,7 @@ def _install(
             if options.idempotent:
                 continue
             raise AptOstreeError(
-                f"Package/capability '{request}' is already requested",
-                hint="--idempotent accepts this",
+                f"Package/capability '{request}' is already requested", hint=_superfluous(change)
             )
         requested = [r for r in requested if _bare(r) != _bare(name)] + [name]
     origin = replace(origin, requested=tuple(sorted(requested)))
@@ -173,10 +172,20 @@ def _install(
             if options.idempotent:
                 continue
             raise AptOstreeError(
-                f"Package '{package.nevra}' is already layered", hint="--idempotent accepts this"
+                f"Package '{package.nevra}' is already layered", hint=_superfluous(change)
             )
         origin = _with_local(origin, package, is_forced=is_forced, names=names)
     return origin
+
+
+def _superfluous(change: Change) -> str:
+    """What to do about a request that is there: only `install` and `uninstall` have the option."""
+    is_other = (
+        change.pull_base or change.refspec is not None or change.revision is not None
+        or change.override_remove or change.override_replace_local or change.override_replace_from
+        or change.override_reset or change.no_overrides
+    )  # fmt: skip
+    return "leave it out, it stays" if is_other else "--idempotent accepts this"
 
 
 def _with_local(origin: Origin, package: LocalPackage, *, is_forced: bool, names: Names) -> Origin:

@@ -17,7 +17,7 @@ from apt_ostree.errors import AptOstreeError
 from apt_ostree.host import aptconf, base
 from apt_ostree.host import plan as plans
 from apt_ostree.host.target import Target
-from apt_ostree.model.change import Options
+from apt_ostree.model.change import Change, Options
 from apt_ostree.model.origin import Origin
 from apt_ostree.sandbox.policy import MAINTAINER, Policy
 from apt_ostree.system import failpoint, fs
@@ -62,6 +62,16 @@ def _recommends(where: Target) -> bool:
     """`Recommends=` of the daemon's configuration; true where nothing is said."""
     value = _setting(where, "Recommends")
     return value is None or value.lower() not in ("false", "0", "no")
+
+
+def refuse_layering(where: Target, change: Change) -> None:
+    """Raises AptOstreeError for what the configuration forbids: `LockLayering=`."""
+    value = _setting(where, "LockLayering")
+    if change.adds_difference and value is not None and value.lower() in ("true", "1", "yes"):
+        raise AptOstreeError(
+            "Cannot operate; `LockLayering=true` in configuration.",
+            hint=f"it is set in /{DAEMON_CONF}",
+        )
 
 
 def script_policy(where: Target) -> Policy:

@@ -69,6 +69,14 @@ class Change:
     debconf: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
 
+    @property
+    def adds_difference(self) -> bool:
+        """Whether it makes the packages differ more from the base than they did."""
+        return bool(
+            self.install or self.install_local or self.install_fileoverride_local
+            or self.override_remove or self.override_replace_local or self.override_replace_from
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
