@@ -164,3 +164,9 @@ def test_systemd_sysusers_makes_the_same_accounts(tmp_path):
 def test_write_sysusers_says_whether_it_changed_anything(tmp_path):
     assert accounts.write_sysusers(tmp_path, FOO)
     assert not accounts.write_sysusers(tmp_path, FOO)
+
+
+def test_only_groups_with_a_secret_have_one():
+    text = b"root:*::\nmail:*::me\nown:!::\nopen:::x\npass:$6$x::\nadmin:!:me:\n"
+    left = accounts.without_idle_groups(Accounts.parse({"gshadow": text}))
+    assert left.file("gshadow") == b"root:*::\npass:$6$x::\nadmin:!:me:\n"

@@ -174,6 +174,24 @@ def lock(accounts: Accounts, names: Collection[str], *, day: int) -> Accounts:
     return Accounts({**accounts.rows, "shadow": tuple(map(normal, accounts.rows["shadow"]))})
 
 
+def without_idle_groups(accounts: Accounts) -> Accounts:
+    """`accounts` with only those lines of gshadow that say something: a password, administrators.
+
+    A machine whose `/etc/group` was edited keeps it, and gets the image's `gshadow` where that was
+    not.  systemd-sysusers makes no account at all then: it fails on a group that it is to create
+    and that has a line there (write_temporary_gshadow() in sysusers.c).  Members are those of
+    `/etc/group` either way (gshadow(5)).
+    """
+
+    def counts(row: Row) -> bool:
+        has_password = len(row) > 1 and bool(row[1].strip("!*"))
+        has_admins = len(row) > 2 and bool(row[2])
+        return row[0] == "root" or not _is_name(row[0]) or has_password or has_admins
+
+    rows = tuple(row for row in accounts.rows["gshadow"] if counts(row))
+    return Accounts({**accounts.rows, "gshadow": rows})
+
+
 def sysusers_conf(accounts: Accounts) -> str:
     """Text of the sysusers.d file that gives every account its number (but for root's).
 

@@ -285,6 +285,7 @@ def settle(
     settlement = assign(base, files.load(root / files.ETC), ledger, reserved=reserved)
     new_users, _ = files.created(base, settlement.accounts)
     locked = files.lock(settlement.accounts, new_users, day=day)
+    locked = files.without_idle_groups(locked)
     files.store(root, locked)
     inodes.renumber(root, upper, uids=settlement.uids, gids=settlement.gids)
     return replace(settlement, accounts=locked)
