@@ -15,7 +15,7 @@ from fixtures.debrepo import File, make_deb
 
 from apt_ostree.apt import dpkgdb
 from apt_ostree.apt.deb import Deb, sha256_of
-from apt_ostree.assemble import lay
+from apt_ostree.assemble import lay, triggers
 from apt_ostree.assemble.entry import Entry, Form
 from apt_ostree.assemble.importer import Want
 from apt_ostree.assemble.layout import DPKG, create_database
@@ -226,6 +226,7 @@ def laid(repo: Repo, tree: Path, debs: Sequence[Path], out: Path) -> Path:
     assert choice.slow == {}
     lay.checkout(repo, choice, out)
     lay.register(tree, choice)
+    triggers.activate(tree / DPKG, choice.laid)
     command = ["dpkg", f"--admindir={tree / DPKG}", "--set-selections"]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return tree / DPKG

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apt_ostree.apt import dpkgdb
-from apt_ostree.assemble import aliasing, lay, rules, strata
+from apt_ostree.assemble import aliasing, lay, rules, strata, triggers
 from apt_ostree.assemble.entry import Entry
 from apt_ostree.assemble.lay import Choice
 from apt_ostree.assemble.layout import DPKG
@@ -127,6 +127,7 @@ def _unpack(root: Path, dpkg: Dpkg, job: Job, *, configured: frozenset[str]) -> 
     did_run = False
     for ready, together in strata.rounds(order, graph, configured=configured):
         dpkg.configure(ready)
+        triggers.activate(root / DPKG, [e for e in job.choice.laid if e.package.key in together])
         slow = [k for k in together if k in job.choice.slow]
         dpkg.unpack(_archives(job, [k for k in slow if k not in job.overwrite]))
         forced = [k for k in slow if k in job.overwrite]

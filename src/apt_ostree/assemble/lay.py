@@ -202,7 +202,6 @@ def register(root: Path, choice: Choice) -> None:
     stanzas = [s for e in choice.laid for s in dpkgdb.parse_status(e.stanza, e.package.nevra)]
     old = database.stanzas if (admindir / "status").exists() else ()
     dpkgdb.write_status(admindir, dpkgdb.replace_stanzas(old, stanzas))
-    triggers.activate(admindir, choice.laid)
     triggers.register(admindir, choice.laid)
 
 

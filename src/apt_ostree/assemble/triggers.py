@@ -31,9 +31,8 @@ def activate(admindir: Path, entries: Iterable[Entry]) -> None:
     """Note the file triggers that the new files set off, in `triggers/Unincorp`.
 
     dpkg incorporates that file when it starts next: a trigger, and who waits until it is processed
-    before others may rely on them, or `-` (dpkg's triggers.txt, "Details of the trigger files").
-    As with dpkg, a package does not set off those of packages that come after it: they look at all
-    files when they are configured.
+    before others may rely on them, or `-`.  It passes over packages that are not configured, which
+    look at all files when they are; so this is called when it would unpack `entries`.
     """
     watched: dict[str, bool] = {}
     for trigger in dpkgdb.load(admindir).file_triggers:
@@ -43,9 +42,6 @@ def activate(admindir: Path, entries: Iterable[Entry]) -> None:
         for path in _with_parents(entry.listed) & watched.keys():
             waits = entry.info_prefix if watched[path] else "-"
             hit.setdefault(path, {})[waits] = None
-        for name, is_await in _interests(entry):
-            if name.startswith("/"):
-                watched[name] = watched.get(name, False) or is_await
     if hit:
         file = admindir / "triggers/Unincorp"
         lines = "".join(f"{path} {' '.join(hit[path])}\n" for path in sorted(hit))
