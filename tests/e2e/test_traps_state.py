@@ -10,7 +10,6 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -368,24 +367,15 @@ def test_secrets_are_not_in_the_tree(machine, tree, tmp_path):
     assert unit.resolve().is_file()
 
 
-@contextmanager
-def added(machine: Machine, *debs: Path) -> Iterator[Path]:
-    """The tree with some packages more."""
-    machine.publish(*debs)
-    names = [deb.name.split("_")[0] for deb in debs]
-    machine("install", *names)
-    yield machine.tree
-    machine("uninstall", *names)
-
-
 def test_data_is_never_overwritten_nor_brought_back(machine, tmp_path):
     with booted(machine, tmp_path / "boot") as root:
         (root / "var/lib/t-var/data").write_text("mine")
         (root / "var/www/t/index.html").write_text("mine")
         (root / "var/lib/t-made/db/sub/f").unlink()
         (root / "var/lib/t-z/data").chmod(0o666)
-    more = make_deb(tmp_path, "t-more", files={"/var/lib/t-made/more": "m"})
-    with added(machine, more), booted(machine, tmp_path / "again") as root:
+    machine.publish(make_deb(tmp_path, "t-more", files={"/var/lib/t-made/more": "m"}))
+    machine("install", "t-more")
+    with booted(machine, tmp_path / "again") as root:
         assert text(root, "var/lib/t-var/data") == "mine"
         assert text(root, "var/www/t/index.html") == "mine"
         assert not (root / "var/lib/t-made/db/sub/f").exists()
@@ -393,30 +383,35 @@ def test_data_is_never_overwritten_nor_brought_back(machine, tmp_path):
         assert text(root, "var/lib/t-made/more") == "m"
 
 
-def test_accounts_keep_their_numbers_from_tree_to_tree(machine, tmp_path):
-    users = {n: i for n, i in accounts(machine.tree / "usr/etc").items() if n in OURS}
-    first = make_deb(tmp_path, "a-first", depends="adduser, passwd", scripts={
-        "postinst": "adduser --quiet --system a-user; useradd -r a-other"})  # fmt: skip
-    with added(machine, first) as now:
-        new = accounts(now / "usr/etc")
-        assert {n: new[n] for n in users} == users
-        assert new["a-user"] not in (105, 999, *users.values())
-    machine("uninstall", "t-z-user", "t-made")
-    left = accounts(machine.tree / "usr/etc")
-    assert "t-zuser" not in left
-    assert {n: left[n] for n in ("t-buser", "t-suser")} == {
-        n: users[n] for n in ("t-buser", "t-suser")
+def test_accounts_keep_their_numbers_from_tree_to_tree(tmp_path):
+    made = make_machine(tmp_path / "machine")
+    made.publish(
+        *stateful(tmp_path / "built"),
+        make_deb(tmp_path, "a-first", depends="adduser, passwd", scripts={
+            "postinst": "adduser --quiet --system a-user; useradd -r a-other"}),
+        make_deb(tmp_path, "b-other", depends="adduser", scripts={
+            "postinst": "adduser --quiet --system b-user"}),
+    )  # fmt: skip
+
+    def numbers() -> dict[str, int]:
+        return accounts(made.tree / "usr/etc")
+
+    made("install", "t-z-user", "t-b-user", "t-s-user")
+    users = {name: numbers()[name] for name in OURS}
+    made("install", "a-first")  # its script runs before the others'
+    assert {name: numbers()[name] for name in OURS} == users
+    assert len(set(numbers().values())) == len(numbers())
+    made("uninstall", "t-z-user")
+    assert "t-zuser" not in numbers()
+    assert {n: i for n, i in numbers().items() if n in users} == {
+        n: i for n, i in users.items() if n != "t-zuser"
     }
-    # the number is not given to another one while it is away
-    other = make_deb(tmp_path, "b-other", depends="adduser", scripts={
-        "postinst": "adduser --quiet --system b-user"})  # fmt: skip
-    machine.publish(other)
-    machine("install", "b-other")
-    assert accounts(machine.tree / "usr/etc")["b-user"] not in users.values()
-    machine("install", "t-z-user", "t-made")
-    machine("uninstall", "b-other")
-    back = accounts(machine.tree / "usr/etc")
-    assert {n: back[n] for n in users} == users
+    made("install", "b-other")  # gets no number that is only away
+    assert numbers()["b-user"] not in users.values()
+    made("install", "t-z-user")
+    assert {name: numbers()[name] for name in OURS} == users
+    made.check()
+    made.release()
 
 
 def test_answers_of_the_origin_reach_the_scripts(tmp_path):
