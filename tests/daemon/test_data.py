@@ -1,5 +1,6 @@
 """The files that stand around the daemon: interfaces, polkit actions, units."""
 
+import ast
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ gi.require_version("Gio", "2.0")
 from gi.repository import Gio  # noqa: E402
 
 from apt_ostree.cli import registry  # noqa: E402
+from apt_ostree.wire import decode, keys  # noqa: E402
 
 TOP = Path(__file__).parents[2]
 DATA = TOP / "data"
@@ -86,6 +88,28 @@ def test_additions_are_marked():
     marked = {m.get("name") for _, members, text in documented() for m in members
               if re.search(r"\(Addition\)|^ Addition:", text)}  # fmt: skip
     assert marked == {m["name"] for m in TABLE["members"] if m.get("ours")}
+
+
+READERS = ("_bool", "_text", "_strings", "_handles", "_handle")
+
+
+def test_every_key_that_is_understood_is_documented():
+    read = set()
+    for node in ast.walk(ast.parse(Path(decode.__file__).read_text())):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in READERS:
+            read |= {a.value for a in node.args[1:] if isinstance(a, ast.Constant)}
+    assert {"reboot", "set-refspec", "treefile"} <= read
+    read |= {key for key, _ in (*keys.OPTION_FLAGS, *keys.OPTION_LISTS)}
+    read |= {keys.INITIATOR, *keys.MODIFIER_LISTS, *keys.MODIFIER_FILES}
+    text = " ".join(text for _, _, text in documented()) + interface_comments()
+    assert {key for key in read if not re.search(rf"(?<![\w-]){key}(?![\w-])", text)} == set()
+
+
+def interface_comments():
+    """What stands above the interfaces, about all their methods."""
+    parser = ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))
+    root = ET.parse(INTERFACES, parser).getroot()
+    return " ".join(child.text for child in root if child.tag is ET.Comment)
 
 
 def test_what_answers_with_a_transaction_names_the_argument_alike():
