@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from fixtures.daemons import wait_until
@@ -127,7 +128,7 @@ def ancestors(pid):
     while pid > 1:
         found.add(str(pid))
         try:
-            stat = open(f"/proc/{pid}/stat").read()
+            stat = Path(f"/proc/{pid}/stat").read_text()
         except FileNotFoundError:
             break
         pid = int(stat.rpartition(")")[2].split()[1])
@@ -156,7 +157,7 @@ def test_the_same_request_joins(service, busy):
 
 def connections(service):
     """Descriptors of the daemon that are peers of the transaction's socket."""
-    table = open("/proc/net/unix").read().splitlines()
+    table = Path("/proc/net/unix").read_text().splitlines()
     return [
         r
         for r in table

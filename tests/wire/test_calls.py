@@ -26,7 +26,7 @@ packages = st.builds(
     pull_base=st.booleans(), no_initramfs=st.booleans(), debconf=names, architectures=names,
 )  # fmt: skip
 bases = st.builds(
-    Change, refspec=name.filter(lambda n: not n.startswith("/")), revision=optional,
+    Change, pull_base=st.just(True), refspec=name.filter(lambda n: not n.startswith("/")), revision=optional,
     skip_purge=st.booleans(), skip_branch_check=st.booleans(),
     custom_origin=st.none() | st.tuples(name, name), install=names,
 )  # fmt: skip
@@ -46,7 +46,7 @@ boots = st.one_of(
 )  # fmt: skip
 options = st.builds(
     Options, dry_run=st.booleans(), allow_inactive=st.booleans(), idempotent=st.booleans(),
-    allow_downgrade=st.booleans(), lock_finalization=st.booleans(), cache_only=st.booleans(),
+    allow_downgrade=st.booleans(), lock_finalization=st.booleans(), cache_only=st.booleans(), only_check=st.booleans(),
     command_line=st.text(max_size=30).filter(lambda t: "\0" not in t),
     enable_sources=names, disable_sources=names, release=optional,
 )  # fmt: skip
@@ -65,7 +65,7 @@ def test_what_is_encoded_is_decoded(change, given_options, reboot):
 
 
 def test_a_local_repository_travels_as_a_descriptor():
-    change = Change(refspec="/srv/repo:debian/13")
+    change = Change(pull_base=True, refspec="/srv/repo:debian/13")
     call = encode.encode(change, Options())
     assert call.files == (Path("/srv/repo"),)
     request = decode.decode(call.method, call.arguments.unpack(), fd_count=1)

@@ -103,6 +103,16 @@ def rollback(
     return outcome
 
 
+def automatic_update(
+    sysroot: Path, stateroot: str | None, command_line: str, progress: Progress
+) -> bool:
+    """Do what the daemon's update policy says; False when there is none, or no daemon."""
+    daemon = link.host(sysroot)
+    if daemon is None:
+        return False
+    return daemon.automatic_update(stateroot, command_line, progress, wait=True)
+
+
 def finalize(
     sysroot: Path,
     stateroot: str | None,

@@ -64,6 +64,24 @@ class Host:
         (address,) = self._os(stateroot, call.method, call.arguments, call.files)
         return _outcome(self._follow(address, progress))
 
+    def automatic_update(
+        self, stateroot: str | None, command_line: str, progress: Progress, *, wait: bool
+    ) -> bool:
+        """Do what the configured policy says; False when that is nothing.
+
+        `wait` follows the work here, else it goes on in the daemon alone.
+        """
+        options = {
+            "mode": GLib.Variant("s", "auto"),
+            "output-to-self": GLib.Variant("b", not wait),
+            "initiating-command-line": GLib.Variant("s", command_line),
+        }
+        body = GLib.Variant("(a{sv})", (options,))
+        is_enabled, address = self._os(stateroot, "AutomaticUpdateTrigger", body)
+        if is_enabled:
+            self._follow(address, progress)
+        return bool(is_enabled)
+
     def rollback(self, stateroot: str | None, progress: Progress, *, reboot: bool) -> Outcome:
         body = GLib.Variant("(a{sv})", ({"reboot": GLib.Variant("b", reboot)},))
         (address,) = self._os(stateroot, "Rollback", body)

@@ -10,14 +10,13 @@ from apt_ostree.daemon import process, starting, titles
 from apt_ostree.daemon.core import Core
 from apt_ostree.daemon.exported import Caller, Exported
 from apt_ostree.daemon.job import Job
+from apt_ostree.daemon.update_methods import UpdateMethods
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.host import kargs
 from apt_ostree.model.change import Options
-from apt_ostree.wire import decode, names
+from apt_ostree.wire import codec, decode, names
 from apt_ostree.wire.decode import Request
 from apt_ostree.wire.glib import GLib
-
-_PACKAGE = {"epoch": "t"}
 
 
 class OSInterface:
@@ -35,17 +34,19 @@ class OSInterface:
             "GetDeploymentsRpmDiff": self._diff,
             "Search": self._search,
         }
+        methods |= UpdateMethods(core, stateroot, self.path).methods
         self.exported = Exported(
             names.OS, self.path, methods=methods, properties=self._properties,
             on_call=core.touch,
         )  # fmt: skip
 
     def _properties(self) -> Mapping[str, GLib.Variant]:
+        update = self._core.state.cached_update(self.stateroot) or {}
         return {
             "Name": GLib.Variant("s", self.stateroot),
             **self._core.state.roles(self.stateroot),
-            "CachedUpdate": GLib.Variant("a{sv}", {}),
-            "HasCachedUpdateRpmDiff": GLib.Variant("b", False),
+            "CachedUpdate": codec.dictionary(update, codec.CACHED_UPDATE),
+            "HasCachedUpdateRpmDiff": GLib.Variant("b", "rpm-diff" in update),
         }
 
     # -- changes

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from apt_ostree.errors import AptOstreeError
-from apt_ostree.host import status, target
+from apt_ostree.host import status, target, update
 from apt_ostree.ostree.sysroot import Sysroot
 from apt_ostree.wire import codec
 from apt_ostree.wire.glib import GLib
@@ -55,6 +55,12 @@ class State:
             "RollbackDeployment": rollback,
         }  # fmt: skip
         return {k: codec.dictionary(d or {}, codec.DEPLOYMENT) for k, d in found.items()}
+
+    def cached_update(self, stateroot: str) -> Json | None:
+        """What the last check found, as long as it is about what runs (or, offline, boots)."""
+        own = [d for d in self.deployments if d["osname"] == stateroot]
+        current = next((d for d in own if d["booted"]), own[0] if own else None)
+        return None if current is None else update.stored(self.path, stateroot, current["checksum"])
 
     def all(self) -> GLib.Variant:
         return GLib.Variant(

@@ -6,6 +6,7 @@ It describes the very plan that the upgrade would carry out; nothing is built fo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from apt_ostree.host import status
@@ -15,6 +16,9 @@ from apt_ostree.model.origin import Origin
 from apt_ostree.model.package import Package
 from apt_ostree.model.package_diff import DiffKind, PackageChange, PackageDiff
 from apt_ostree.model.plan import Action, Plan
+from apt_ostree.system import fs
+from apt_ostree.wire import codec
+from apt_ostree.wire.glib import GLib
 
 Json = dict[str, Any]
 _KEYS = {
@@ -24,6 +28,30 @@ _KEYS = {
     DiffKind.ADDED: "added",
 }
 _BASE, _LAYERED = 0, 1
+FILE = "cached-update.gv"  # below the cache of a stateroot: `a{sv}`, as D-Bus carries it
+
+
+def store(where: Target, found: Json | None) -> None:
+    """Remember what a check has found, None for nothing."""
+    path = where.cache / FILE
+    if found is None:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    variant = codec.dictionary(found, codec.CACHED_UPDATE)
+    fs.write_atomic(path, variant.get_data_as_bytes().get_data())
+
+
+def stored(sysroot: Path, stateroot: str, current: str) -> Json | None:
+    """What the last check found for the deployed commit `current`; None when that was another."""
+    try:
+        data = (sysroot / "ostree/deploy" / stateroot / "var/cache/apt-ostree" / FILE).read_bytes()
+    except OSError:
+        return None
+    kind = GLib.VariantType("a{sv}")
+    variant = GLib.Variant.new_from_bytes(kind, GLib.Bytes.new(data), False)  # noqa: FBT003
+    found: Json = variant.unpack() if variant.is_normal_form() else {}
+    return found if found.get("update-sha256") == current else None
 
 
 def describe(where: Target, origin: Origin, tip: str, plan: Plan) -> Json:
@@ -35,7 +63,7 @@ def describe(where: Target, origin: Origin, tip: str, plan: Plan) -> Json:
         "checksum": tip,
         "origin": origin.refspec,
         "ref-has-new-commit": has_new_commit,
-        "update-sha256": where.current.checksum,
+        "update-sha256": (where.merge or where.current).checksum,
     }
     if has_new_commit:
         commit = repo.commit(tip)

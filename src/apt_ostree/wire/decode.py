@@ -82,7 +82,9 @@ def _upgrade(arguments: Sequence[Any]) -> Request:
 def _deploy(arguments: Sequence[Any]) -> Request:
     revision, settings = arguments
     change = Change(
-        revision=revision or None, skip_branch_check=_bool(settings, "skip-branch-check")
+        pull_base=True,
+        revision=revision or None,
+        skip_branch_check=_bool(settings, "skip-branch-check"),
     )
     return _request(change, settings, downgrade=True)
 
@@ -92,8 +94,9 @@ def _rebase(arguments: Sequence[Any]) -> Request:
     if not refspec:
         raise AptOstreeError("Refspec is empty")
     change = Change(
-        refspec=refspec, revision=_text(settings, "revision"), install=tuple(packages),
-        skip_purge=_bool(settings, "skip-purge"), custom_origin=_custom_origin(settings),
+        pull_base=True, refspec=refspec, revision=_text(settings, "revision"),
+        install=tuple(packages), skip_purge=_bool(settings, "skip-purge"),
+        custom_origin=_custom_origin(settings),
     )  # fmt: skip
     return _request(change, settings, downgrade=True)
 
@@ -157,7 +160,7 @@ def _update(arguments: Sequence[Any]) -> Request:
         no_layering=_bool(settings, "no-layering"),
         no_overrides=_bool(settings, "no-overrides"),
         no_initramfs=_bool(settings, "no-initramfs"),
-        pull_base=not is_pinned and refspec is None and revision is None,
+        pull_base=not is_pinned,
         refspec=refspec,
         revision=revision,
         skip_purge=_bool(settings, "skip-purge"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-# Options of every method that makes a deployment: key, attribute of Options.
+# Options of every method that makes a deployment: key, attribute of Options.  `check-only` is an
+# addition: look for what would come, and deploy nothing.
 OPTION_FLAGS = (
     ("dry-run", "dry_run"), ("cache-only", "cache_only"), ("download-only", "download_only"),
     ("allow-inactive", "allow_inactive"), ("idempotent-layering", "idempotent"),
-    ("lock-finalization", "lock_finalization"),
+    ("lock-finalization", "lock_finalization"), ("check-only", "only_check"),
 )  # fmt: skip
 # Additions of ours: sources to use for one change.
 OPTION_LISTS = (("enable-sources", "enable_sources"), ("disable-sources", "disable_sources"))

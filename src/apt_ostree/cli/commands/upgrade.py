@@ -40,9 +40,7 @@ def run(args: Args, session: Session) -> int:
     if packages and args.flag("preview"):
         raise AptOstreeError("Cannot specify both --preview and --install/--uninstall")
     if args.flag("trigger-automatic-update-policy"):
-        # There is no policy to follow before there is a daemon with a configuration.
-        session.out.line("Automatic updates are not enabled; exiting...")
-        return 0
+        return _follow_policy(args, session)
     if is_asking:
         return _ask(args, session)
     with requests.gathered(session, args, args.many("install")) as found:
@@ -61,6 +59,16 @@ def run(args: Args, session: Session) -> int:
             ),
             allow_downgrade=args.flag("allow-downgrade"),
         )
+
+
+def _follow_policy(args: Args, session: Session) -> int:
+    with transaction.reporting(session, args) as progress:
+        is_enabled = backend.automatic_update(
+            session.sysroot(args), common.stateroot(args), session.command_line, progress
+        )
+    if not is_enabled:
+        session.out.line("Automatic updates are not enabled; exiting...")
+    return 0
 
 
 def _ask(args: Args, session: Session) -> int:
