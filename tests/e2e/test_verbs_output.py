@@ -329,6 +329,48 @@ def test_a_machine_that_shall_not_differ_from_its_base(branch, machine, tmp_path
     assert first(machine)["checksum"] == branch.commits["2"]
 
 
+def standing(machine, *names: str) -> dict[str, tuple[object, ...]]:
+    """Status, version that is there, and the reason, by name."""
+    shape = {
+        "control": {str: str}, "installed": object, "candidate": object, "status": str,
+        "reason": object,
+    }  # fmt: skip
+    records = machine.json("info", *names)
+    for record in records:
+        assert record.keys() == shape.keys()
+        check(record["control"], shape["control"], "control")
+    return {r["control"]["Package"]: (r["status"], r["installed"], r["reason"]) for r in records}
+
+
+def test_where_packages_stand(machine, tmp_path):
+    d = tmp_path / "built"
+    machine.publish(make_deb(d, "hello", depends="libhello"), make_deb(d, "libhello"),
+                    make_deb(d, "absent"))  # fmt: skip
+    machine("install", "hello=1.0", make_deb(d, "lib-2-0", "2.1-1", depends="libhello"))
+    machine("override", "replace", make_deb(d, "libk", "3"))
+    expected = {
+        "hello": ("layered", "1.0", "requested as 'hello=1.0'"),
+        "libhello": ("layered (dependency)", "1.0", None),
+        "lib-2-0": ("local", "2.1-1", "requested as a local package: lib-2-0-2.1-1.all"),
+        "libk": ("override", "3", "replaces libk-1.all of the base"),
+        "core": ("base", "1.0", None),
+        "absent": ("not installed", None, None),
+    }
+    assert standing(machine, *expected) == expected
+    assert "APT-OSTree-Status: local\n" in machine("info", "lib-2-0").stdout
+    assert error(machine, "info", "lib-2-0", "nowhere") == "error: Packages not found: nowhere"
+    listed = {p["name"]: p["origin"] for p in machine.json("list", *set(expected) - {"absent"})}
+    assert listed == {
+        "hello": "layered", "libhello": "layered", "lib-2-0": "local", "libk": "override",
+        "core": "base",
+    }  # fmt: skip
+    chain = [link["kind"] for link in machine.json("why", "libhello")["chain"]]
+    assert chain[-1] in ("request", "local")
+    for source in (machine.tree / "etc/apt/sources.list.d").iterdir():
+        source.unlink()
+    assert standing(machine, "core", "lib-2-0") == {n: expected[n] for n in ("core", "lib-2-0")}
+
+
 def test_help_names_what_users_type(machine):
     shown = machine("status", "--help").stdout
     assert "--pending-exit-77" in shown

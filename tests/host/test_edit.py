@@ -151,3 +151,10 @@ def test_the_hint_names_an_option_that_the_command_has():
         with pytest.raises(AptOstreeError) as caught:
             apply(origin, change)
         assert caught.value.hint == hint
+
+
+def test_what_is_typed_twice_counts_once():
+    change = Change(install=("x", "x"), install_local=(Path("/foo.deb"), Path("/foo.deb")))
+    assert apply(BASE, change) == apply(
+        BASE, Change(install=("x",), install_local=(Path("/foo.deb"),))
+    )

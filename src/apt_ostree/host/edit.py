@@ -121,7 +121,7 @@ def _uninstall(
 ) -> Origin:
     for request in requests:
         name = normal_name(request, arch)
-        matching = [r for r in origin.requested if r == name or _bare(r) == name]
+        matching = [r for r in origin.requested if r == name or bare_name(r) == name]
         local = [p for p in origin.local if _is_named(p, name, names)]
         forced = [p for p in origin.local_fileoverride if _is_named(p, name, names)]
         if not (matching or local or forced):
@@ -140,7 +140,7 @@ def _uninstall(
     return origin
 
 
-def _bare(request: str) -> str:
+def bare_name(request: str) -> str:
     """`name=1.2` and `name/suite` without what follows the name; paths stay whole."""
     return request if request.startswith("/") else request.partition("=")[0].partition("/")[0]
 
@@ -155,7 +155,7 @@ def _install(
     names: Names,
 ) -> Origin:
     requested = list(origin.requested)
-    for request in change.install:
+    for request in dict.fromkeys(change.install):
         name = normal_name(request, arch)
         if name in requested:
             if options.idempotent:
@@ -163,9 +163,10 @@ def _install(
             raise AptOstreeError(
                 f"Package/capability '{request}' is already requested", hint=_superfluous(change)
             )
-        requested = [r for r in requested if _bare(r) != _bare(name)] + [name]
+        requested = [r for r in requested if bare_name(r) != bare_name(name)] + [name]
     origin = replace(origin, requested=tuple(sorted(requested)))
-    for path in (*change.install_local, *change.install_fileoverride_local):
+    files = dict.fromkeys((*change.install_local, *change.install_fileoverride_local))
+    for path in files:
         package = local[path]
         is_forced = path in change.install_fileoverride_local
         if package in (origin.local_fileoverride if is_forced else origin.local):

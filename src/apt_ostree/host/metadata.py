@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from apt_ostree.apt import query
 from apt_ostree.apt import refresh as refreshing
 from apt_ostree.apt.root import AptRoot
-from apt_ostree.errors import AptOstreeError, FetchError
-from apt_ostree.host import aptconf, base, machine, target
+from apt_ostree.errors import AptOstreeError, FetchError, SolveError
+from apt_ostree.host import aptconf, base, edit, machine, target
 from apt_ostree.host.target import Target
 from apt_ostree.model.change import Options
+from apt_ostree.model.origin import Origin
 from apt_ostree.model.package import Package
 from apt_ostree.model.plan import SourceInfo
 from apt_ostree.model.progress import Progress
@@ -106,34 +107,73 @@ def info(
 ) -> list[dict[str, Any]]:
     """What the sources say of each package, and where it stands in what boots next.
 
-    Raises SolveError naming all that are unknown.
+    A package that is there and that no source has (any more) is shown as it is.  Raises SolveError
+    naming all that are unknown.
     """
     with _opened(sysroot, stateroot) as (where, root):
-        ensure(root, is_upgrade=False, options=Options(), progress=progress)
-        offers = query.show(root, names, progress)
         with base.database(where, where.current.checksum) as now:
+            there = {n: now.find(n)[0] for n in names if now.find(n)}
             present = {p.name: p for p in now.packages}
         with base.database(where, where.base_checksum) as base_database:
-            in_base = {p.name for p in base_database.packages}
-    requested = set(where.origin.requested)
-    return [
-        {
-            "control": dict(offer.fields),
-            "installed": present[name].version if name in present else None,
-            "candidate": offer.package.version,
-            "status": _status(name, in_base, present, requested),
-            "reason": f"requested as '{name}'" if name in requested else None,
-        }
-        for offer in offers
-        for name in (offer.package.name,)
-    ]
+            in_base = {p.name: p for p in base_database.packages}
+        offers = _offers(root, names, there, progress)
+    origin = where.origin
+    found = []
+    for name in names:
+        offer = offers.get(name)
+        package = offer.package.name if offer else there[name]["Package"]
+        found.append(
+            {
+                "control": dict(offer.fields if offer else there[name]),
+                "installed": present[package].version if package in present else None,
+                "candidate": offer.package.version if offer else None,
+                **_standing(package, in_base.get(package), present.get(package), origin),
+            }
+        )
+    return found
 
 
-def _status(
-    name: str, in_base: set[str], present: Mapping[str, Package], requested: set[str]
-) -> str:
-    if name not in present:
-        return "removed from the base" if name in in_base else "not installed"
-    if name in in_base:
-        return "base"
-    return "layered" if name in requested else "layered (dependency)"
+def _offers(
+    root: AptRoot, names: Sequence[str], there: Collection[str], progress: Progress
+) -> dict[str, query.Offer]:
+    """What the sources offer by the name that was typed; without what only the tree has."""
+    asked = list(names)
+    if not root.effective_sources(needs_sources=False):
+        asked = [n for n in names if n not in there]
+    if not asked:
+        return {}
+    ensure(root, is_upgrade=False, options=Options(), progress=progress)
+    try:
+        found = query.show(root, asked, progress)
+    except SolveError:
+        # One of them is of a file, or its source has lost it.
+        known = [n for n in asked if n not in there]
+        if len(known) == len(asked):
+            raise
+        in_turn = [_offers(root, known, there, progress)] if known else []
+        for name in (n for n in asked if n in there):
+            with suppress(SolveError):
+                in_turn.append({name: query.show(root, [name], progress)[0]})
+        return {name: offer for part in in_turn for name, offer in part.items()}
+    return dict(zip(asked, found, strict=True))
+
+
+def _standing(
+    name: str, old: Package | None, now: Package | None, origin: Origin
+) -> dict[str, str | None]:
+    """What a package is on this system, and what asked for it."""
+    if now is None:
+        return {"status": "not installed" if old is None else "removed from the base",
+                "reason": None if old is None else f"override '{name}'"}  # fmt: skip
+    nevra = now.nevra
+    if old is not None:
+        is_replaced = old != now
+        return {"status": "override" if is_replaced else "base",
+                "reason": f"replaces {old.nevra} of the base" if is_replaced else None}  # fmt: skip
+    if any(p.nevra == nevra for p in (*origin.local, *origin.local_fileoverride)):
+        return {"status": "local", "reason": f"requested as a local package: {nevra}"}
+    wanted = (r for r in origin.requested if edit.bare_name(r).partition(":")[0] == name)
+    request = next(wanted, None)
+    if request is None:
+        return {"status": "layered (dependency)", "reason": None}
+    return {"status": "layered", "reason": f"requested as '{request}'"}
