@@ -26,6 +26,10 @@ class UnreachableError(AptOstreeError):
     """There is no daemon to talk to, or no bus."""
 
 
+class DeniedError(AptOstreeError):
+    """The daemon does not let this user do that."""
+
+
 class Bus:
     def __init__(self, connection: Gio.DBusConnection) -> None:
         self.connection = connection
@@ -117,5 +121,5 @@ def _translated(name: str, message: str, error: GLib.Error) -> AptOstreeError:
     ):
         return UnreachableError(message)
     first, *rest = message.split("\n")
-    kind = BusyError if name == names.IN_PROGRESS else AptOstreeError
-    return kind(first, details=rest)
+    kinds = {names.IN_PROGRESS: BusyError, names.ACCESS_DENIED: DeniedError}
+    return kinds.get(name, AptOstreeError)(first, details=rest)

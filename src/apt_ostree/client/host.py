@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from apt_ostree.client.bus import Bus
+from apt_ostree.client.bus import Bus, DeniedError
 from apt_ostree.client.follow import Following
 from apt_ostree.model.change import Change, Options, Outcome
 from apt_ostree.model.plan import Plan, SourceInfo
@@ -22,9 +23,13 @@ class Host:
 
     @classmethod
     def connect(cls, identity: str) -> Host:
-        """Raises UnreachableError when there is no daemon."""
+        """Raises UnreachableError when there is no daemon.
+
+        A user who may not register is served all the same; the daemon just does not wait for more.
+        """
         bus = Bus.system()
-        bus.register(identity)
+        with suppress(DeniedError):
+            bus.register(identity)
         return cls(bus)
 
     # -- looking
