@@ -25,7 +25,7 @@ def tree(root: Path, upper: Path, *, accounts: Accounts, is_base: bool) -> var.H
     if is_base:
         secrets.write_unit(root)
         varseed.write_integration(root)
-        move_alternatives(root)
+    move_alternatives(root)
     normalize.leftovers(root, upper)
     normalize.pyc(root, upper)
     normalize.selinux(root)
