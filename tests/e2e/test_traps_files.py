@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pytest
 from fixtures import realdebs
+from fixtures.composes import REF as SMALL_REF
+from fixtures.composes import Composer
 from fixtures.debrepo import File, make_deb, make_repo
-from fixtures.machines import Machine, make_machine
+from fixtures.machines import Machine, make_machine, run
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
 
 ADD_OWN = "adduser --quiet --system --group --no-create-home --home /nonexistent t-own"
+# The caches of other tests that lay packages out in the same way.
+CACHES = {"root": "optroot", "state-overlay": "stateoverlay"}
 LOG = "mkdir -p /usr/share/t"
 
 
@@ -367,5 +371,40 @@ def test_architectures_side_by_side(tmp_path):
     # it stays so
     made("uninstall", "t-acts:i386")
     assert made.inside("dpkg", "--print-foreign-architectures").stdout == "i386\n"
+    made.check()
+    made.release()
+
+
+@pytest.mark.parametrize("where", ["root", "state-overlay"])
+def test_opt_of_a_base_that_keeps_it_in_the_image(tmp_path, where):
+    home = "opt" if where == "root" else "usr/lib/opt"
+    composer = Composer(tmp_path / "compose", cache=CACHES[where])
+    # libostree deploys nothing without a kernel; this one has no modules to index
+    composer.publish(make_deb(tmp_path, "t-kernel", files={
+        "/usr/lib/modules/6.0-test/vmlinuz": "kernel",
+        "/usr/sbin/depmod": File("#!/bin/sh\n", 0o755)}))  # fmt: skip
+    composer.tree(f"packages: [passwd, t-kernel]\nno-initramfs: true\nopt-usrlocal: {where}\n")
+    path = tmp_path / "sysroot"
+    run("init", "--stateroot=debian", path)
+    made = Machine(path, tmp_path / "debs")
+    subprocess.run(["ostree", f"--repo={made.repo}", "pull-local", str(composer.repo), SMALL_REF],
+                   check=True)  # fmt: skip
+    made("rebase", SMALL_REF)
+    made.publish(
+        make_deb(tmp_path, "t-opt", files={"/opt/t/tool": "t", "/opt/t/empty/": "",
+                                           "/usr/local/bin/t-local": "l"}),
+        make_deb(tmp_path, "t-opt-acts", files={"/opt/t/slow": "s", "/usr/local/lib/t": "l"},
+                 scripts={"preinst": "true && test ! -e /opt/t/slow",
+                          "postinst": "echo made >/opt/t/made; echo made >/usr/local/t-made"}),
+    )  # fmt: skip
+    made("install", "t-opt", "t-opt-acts")
+    found = made.tree / home / "t"
+    assert {p.name for p in found.iterdir()} == {"tool", "empty", "slow", "made"}
+    local = made.tree / "usr/local"
+    for name in ("bin/t-local", "lib/t", "t-made"):
+        assert (local / name).is_file()
+    assert made.verify("t-opt", "t-opt-acts") == []
+    lines = made.tree / "usr/lib/tmpfiles.d/apt-ostree-var-layer.conf"
+    assert not lines.exists() or "/opt" not in lines.read_text()
     made.check()
     made.release()

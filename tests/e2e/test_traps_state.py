@@ -110,6 +110,8 @@ def scripted(d: Path) -> list[Path]:
             "interest t-named\ninterest-noawait t-hushed")),
         make_deb(d, "t-act", pre_depends="t-watch", files={"/usr/share/t-path/x": "x",
                                                            "/usr/share/t-quiet/y": "y"}),
+        make_deb(d, "t-act-user", depends="t-act", scripts={
+            "postinst": f"{LOG}; cp /usr/share/t/watch /usr/share/t/act-user-saw"}),
         make_deb(d, "t-name", depends="t-watch", triggers="activate t-named",
                  scripts={"postinst": "dpkg-trigger --no-await t-hushed"}),
         make_deb(d, "t-early", files={"/usr/share/t-late/x": "x"}),
@@ -239,6 +241,8 @@ def test_triggers_reach_whoever_is_interested(tree):
     said = " ".join(text(tree, "usr/share/t/watch").split())
     assert sorted(said.split()) == ["/usr/share/t-path", "/usr/share/t-quiet", "t-hushed",
                                     "t-named"]  # fmt: skip
+    # an interest that is awaited is served before others rely on who set it off
+    assert "/usr/share/t-path" in text(tree, "usr/share/t/act-user-saw")
     # whoever comes later looks at what is there when it is configured
     assert text(tree, "usr/share/t/late") == "x"
 
