@@ -67,3 +67,17 @@ def test_candidates_are_newer_versions_only(offers):
     )  # fmt: skip
     found = query.candidates(offers.root(status=status))
     assert [(o.package.version, o.installed) for o in found] == [("1:3.2-2", "1:3.0")]
+
+
+def test_providers_of_real_and_virtual_packages(world):
+    d = world.debs
+    world.publish(
+        make_deb(d, "exim", provides="mail-transport-agent", description="one"),
+        make_deb(d, "postfix", provides="mail-transport-agent", description="two"),
+        make_deb(d, "nothing", description="else"),
+    )
+    world.refresh()
+    found = query.providers(world.root(), ["mail-transport-agent", "exim", "absent"])
+    assert sorted((o.key, o.package.name) for o in found) == [
+        ("exim", "exim"), ("mail-transport-agent", "exim"), ("mail-transport-agent", "postfix"),
+    ]  # fmt: skip

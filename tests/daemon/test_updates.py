@@ -4,10 +4,10 @@ import json
 
 import pytest
 from fixtures.branch import BRANCH, REMOTE, make_branch
-from fixtures.daemons import served, wait_until
+from fixtures.daemons import served
 
 from apt_ostree.wire import names
-from apt_ostree.wire.glib import Gio, GLib
+from apt_ostree.wire.glib import GLib
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
 
@@ -29,27 +29,6 @@ def service(tmp_path, branch):
 def trigger(service, mode):
     options = {"mode": GLib.Variant("s", mode)}
     return service.os("AutomaticUpdateTrigger", GLib.Variant("(a{sv})", (options,)))
-
-
-def finish(service, address):
-    """Start a transaction and wait for its end: (success, message)."""
-    peer = Gio.DBusConnection.new_for_address_sync(
-        address, Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT, None, None
-    )
-    ends = []
-    peer.signal_subscribe(None, names.TRANSACTION, "Finished", "/", None,
-                          Gio.DBusSignalFlags.NONE, lambda *a: ends.append(a[5].unpack()))  # fmt: skip
-    peer.call_sync(None, "/", names.TRANSACTION, "Start", None, None, Gio.DBusCallFlags.NONE,
-                   -1, None)  # fmt: skip
-    context = GLib.MainContext.default()
-
-    def ended():
-        context.iteration(False)
-        return ends
-
-    wait_until(ended, timeout_s=60, of="the end of the transaction")
-    peer.close_sync(None)
-    return ends[0]
 
 
 def os_property(service, name):
@@ -88,7 +67,7 @@ def test_the_policy_decides(service, branch):
     )
     enabled, address = trigger(service, "check")
     assert enabled is True
-    assert finish(service, address) == (True, "")
+    assert service.finish(address) == (True, "")
     assert os_property(service, "CachedUpdate")["version"] == "2"
     assert service.machine.deployments[0]["version"] == "1"
     (service.directory / "apt-ostreed.conf").write_text("[Daemon]\nAutomaticUpdatePolicy=stage\n")
@@ -102,12 +81,12 @@ def test_the_policy_decides(service, branch):
 def test_programs_compare_before_they_deploy(service, branch):
     branch.point("2")
     (address,) = service.os("DownloadUpdateRpmDiff")
-    assert finish(service, address) == (True, "")
+    assert service.finish(address) == (True, "")
     rows, _ = service.os("GetCachedUpdateRpmDiff", GLib.Variant("(s)", ("",)))
     assert [name for name, *_ in rows] == ["tool", "libk"]
     body = GLib.Variant("(sas)", ("version=2", []))
     (address,) = service.os("DownloadDeployRpmDiff", body)
-    assert finish(service, address) == (True, "")
+    assert service.finish(address) == (True, "")
     rows, details = service.os("GetCachedDeployRpmDiff", body)
     assert [name for name, *_ in rows] == ["tool", "libk"]
     assert details["checksum"] == branch.commits["2"]

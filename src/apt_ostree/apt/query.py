@@ -72,6 +72,14 @@ def show(
     return tuple(Offer.from_raw(o) for o in found)
 
 
+def providers(
+    root: AptRoot, names: Sequence[str], progress: Progress | None = None
+) -> tuple[Offer, ...]:
+    """What the sources offer for each name, real or virtual; `key` is the name.  None: no row."""
+    found = job.call("providers", root, {"names": list(names)}, progress or Silent())
+    return tuple(Offer.from_raw(o) for o in found)
+
+
 def candidates(root: AptRoot, progress: Progress | None = None) -> tuple[Offer, ...]:
     """Installed packages for which a source offers a newer version, with that version."""
     found = job.call("candidates", root, {}, progress or Silent())

@@ -14,6 +14,13 @@ from apt_ostree.model.progress import Progress
 from apt_ostree.wire import encode, names
 from apt_ostree.wire.glib import GLib
 
+# Headers of the match groups of a search.
+_GROUPS = {
+    "match_group_a": "Summary & Name Matched",
+    "match_group_b": "Name Matched",
+    "match_group_c": "Summary Matched",
+}
+
 
 class Host:
     """A registered client.  Every method raises what the daemon answers with."""
@@ -52,7 +59,7 @@ class Host:
 
     def search(self, stateroot: str | None, terms: Sequence[str]) -> Iterable[tuple[str, str, str]]:
         (rows,) = self._os(stateroot, "Search", GLib.Variant("(as)", (list(terms),)))
-        return ((r["key"], r["name"], r["summary"]) for r in rows)
+        return ((_GROUPS[r["key"]], r["name"], r["summary"]) for r in rows)
 
     # -- changing
 

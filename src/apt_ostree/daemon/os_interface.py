@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apt_ostree.daemon import authority as rules
-from apt_ostree.daemon import process, starting, titles
+from apt_ostree.daemon import starting, titles
 from apt_ostree.daemon.core import Core
 from apt_ostree.daemon.exported import Caller, Exported
 from apt_ostree.daemon.job import Job
+from apt_ostree.daemon.query_methods import QueryMethods
 from apt_ostree.daemon.update_methods import UpdateMethods
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.host import kargs
@@ -27,14 +28,14 @@ class OSInterface:
         methods = {name: self._changer(name) for name in decode.METHODS}
         methods |= {
             "Rollback": self._rollback,
+            "ClearRollbackTarget": self._clear_rollback,
             "Cleanup": self._cleanup,
             "FinalizeDeployment": self._finalize,
             "RefreshMd": self._refresh,
             "GetDeploymentBootConfig": self._boot_config,
-            "GetDeploymentsRpmDiff": self._diff,
-            "Search": self._search,
         }
         methods |= UpdateMethods(core, stateroot, self.path).methods
+        methods |= QueryMethods(core, stateroot, self.path).methods
         self.exported = Exported(
             names.OS, self.path, methods=methods, properties=self._properties,
             on_call=core.touch,
@@ -89,6 +90,14 @@ class OSInterface:
         await self._allow(caller, "Rollback", ())
         job = self._job("rollback", reboot=bool(options.get("reboot")))
         return await self._begin(caller, "Rollback", job, title="rollback", key=("Rollback",))
+
+    async def _clear_rollback(self, caller: Caller, options: Mapping[str, Any]) -> GLib.Variant:
+        method, title = "ClearRollbackTarget", "clear-rollback"
+        await self._allow(caller, method, ())
+        job = self._job(
+            "cleanup", elements=("rollback-deploy",), reboot=bool(options.get("reboot"))
+        )
+        return await self._begin(caller, method, job, title=title, key=(title,))
 
     async def _finalize(self, caller: Caller, options: Mapping[str, Any]) -> GLib.Variant:
         await self._allow(caller, "FinalizeDeployment", ())
@@ -156,35 +165,3 @@ class OSInterface:
         line = kargs.show(self._core.state.path, self.stateroot, index)
         found = {"staged": GLib.Variant("b", False), "options": GLib.Variant("s", line)}
         return GLib.Variant("(a{sv})", (found,))
-
-    async def _diff(self, caller: Caller, before: str, after: str) -> GLib.Variant:
-        await self._allow(caller, "GetDeploymentsRpmDiff", ())
-        commits = {"from": self._commit_of(before), "to": self._commit_of(after)}
-        rows = await process.ask(self._job("diff", **commits))
-        return GLib.Variant("(a(sua{sv}))", ([_diff_row(*row) for row in rows],))
-
-    def _commit_of(self, deployment: str) -> str:
-        found = next((d for d in self._core.state.deployments if d["id"] == deployment), None)
-        if found is None:
-            raise AptOstreeError(f"Deployment with id '{deployment}' not found")
-        checksum: str = found["checksum"]
-        return checksum
-
-    async def _search(self, _caller: Caller, terms: Sequence[str]) -> GLib.Variant:
-        if not terms:
-            raise AptOstreeError("No queries passed")
-        rows = await process.ask(self._job("search", terms=tuple(terms)))
-        found = [
-            {
-                "key": GLib.Variant("s", key),
-                "name": GLib.Variant("s", name),
-                "summary": GLib.Variant("s", summary),
-            }
-            for key, name, summary in rows
-        ]
-        return GLib.Variant("(aa{sv})", (found,))
-
-
-def _diff_row(name: str, kind: int, packages: Mapping[str, Sequence[str]]) -> Any:
-    details = {key: GLib.Variant("(sss)", tuple(value)) for key, value in packages.items()}
-    return name, kind, details

@@ -141,11 +141,36 @@ def _refresh(job: Job, progress: Reporter) -> Any:
 
 
 def _search(job: Job, progress: Reporter) -> Any:
-    from apt_ostree.host import metadata
+    from apt_ostree.host import offers
 
-    return list(
-        metadata.search(Path(job.sysroot), job.stateroot, job.parameters["terms"], progress)
-    )
+    return offers.search(Path(job.sysroot), job.stateroot, job.parameters["words"], progress)
+
+
+def _packages(job: Job, progress: Reporter) -> Any:
+    from apt_ostree.host import offers
+
+    return offers.packages(Path(job.sysroot), job.stateroot, job.parameters["words"], progress)
+
+
+def _providers(job: Job, progress: Reporter) -> Any:
+    from apt_ostree.host import offers
+
+    return offers.providers(Path(job.sysroot), job.stateroot, job.parameters["words"], progress)
+
+
+def _sources(job: Job, progress: Reporter) -> Any:
+    del progress
+    from apt_ostree.host import offers
+
+    return offers.listing(Path(job.sysroot), job.stateroot)
+
+
+def _modify_source(job: Job, progress: Reporter) -> Any:
+    del progress
+    from apt_ostree.host import offers
+
+    wanted = job.parameters
+    offers.modify(Path(job.sysroot), job.stateroot, wanted["source"], wanted["settings"])
 
 
 def _diff(job: Job, progress: Reporter) -> Any:
@@ -164,6 +189,10 @@ _VERBS: Mapping[str, Callable[[Job, Reporter], Any]] = {
     "live": _live,
     "refresh": _refresh,
     "search": _search,
+    "packages": _packages,
+    "providers": _providers,
+    "sources": _sources,
+    "modify-source": _modify_source,
     "diff": _diff,
 }
 

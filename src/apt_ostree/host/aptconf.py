@@ -17,9 +17,9 @@ from pathlib import Path
 from apt_ostree.host.target import Target
 from apt_ostree.system import fs
 
-_APT = "etc/apt"
+ETC = "etc/apt"
 # What apt needs of a tree: its configuration, and where Signed-By usually points.
-_NEEDED = (f"usr/{_APT}", "usr/share/keyrings")
+_NEEDED = (f"usr/{ETC}", "usr/share/keyrings")
 
 
 def effective(where: Target, checksum: str, scratch: Path) -> tuple[Path, Path]:
@@ -30,7 +30,7 @@ def effective(where: Target, checksum: str, scratch: Path) -> tuple[Path, Path]:
     """
     merge = where.merge
     if merge is not None and where.pending is not None and where.base_checksum == checksum:
-        return merge.directory / _APT, merge.directory
+        return merge.directory / ETC, merge.directory
     tree = scratch / checksum[:16]
     if not tree.is_dir():
         tree.mkdir()
@@ -39,10 +39,10 @@ def effective(where: Target, checksum: str, scratch: Path) -> tuple[Path, Path]:
                 (tree / path).parent.mkdir(parents=True, exist_ok=True)
                 where.repo.checkout(checksum, tree / path, subpath=f"/{path}", copy=True)
     if merge is None:
-        return tree / "usr" / _APT, tree
+        return tree / "usr" / ETC, tree
     merged = scratch / "merged"
-    old, current = merge.directory / "usr" / _APT, merge.directory / _APT
-    _merge(old, current, tree / "usr" / _APT, merged)
+    old, current = merge.directory / "usr" / ETC, merge.directory / ETC
+    _merge(old, current, tree / "usr" / ETC, merged)
     return merged, tree
 
 

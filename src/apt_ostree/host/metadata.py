@@ -59,7 +59,7 @@ def _days(seconds: float) -> str:
 
 
 @contextmanager
-def _opened(sysroot: Path, stateroot: str | None) -> Iterator[tuple[Target, AptRoot]]:
+def opened(sysroot: Path, stateroot: str | None) -> Iterator[tuple[Target, AptRoot]]:
     """The apt view of what boots next.  The lock keeps builds and collections away."""
     with target.locked(sysroot, stateroot) as where:
         checksum = where.base_checksum
@@ -81,7 +81,7 @@ def refresh(
     dry_run: bool,
 ) -> tuple[SourceInfo, ...]:
     """Fetch package lists; with `force` even where they seem current.  A dry run names sources."""
-    with _opened(sysroot, stateroot) as (_, root):
+    with opened(sysroot, stateroot) as (_, root):
         if dry_run:
             return tuple(SourceInfo(s.id, 0) for s in root.effective_sources())
         return refreshing.refresh(root, progress, force=force)
@@ -91,7 +91,7 @@ def search(
     sysroot: Path, stateroot: str | None, terms: Sequence[str], progress: Progress
 ) -> Iterator[tuple[str, str, str]]:
     """(group header, name, summary) of every match, each name once in a group."""
-    with _opened(sysroot, stateroot) as (_, root):
+    with opened(sysroot, stateroot) as (_, root):
         ensure(root, is_upgrade=False, options=Options(), progress=progress)
         found = query.search(root, terms, progress)
     for key, header in query.GROUPS:
@@ -110,7 +110,7 @@ def info(
     A package that is there and that no source has (any more) is shown as it is.  Raises SolveError
     naming all that are unknown.
     """
-    with _opened(sysroot, stateroot) as (where, root):
+    with opened(sysroot, stateroot) as (where, root):
         with base.database(where, where.current.checksum) as now:
             there = {n: now.find(n)[0] for n in names if now.find(n)}
             present = {p.name: p for p in now.packages}

@@ -22,6 +22,7 @@ JOBS = {
     "fetch": "fetch",
     "search": "query",
     "show": "query",
+    "providers": "query",
     "candidates": "query",
 }
 

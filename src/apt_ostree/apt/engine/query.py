@@ -1,4 +1,4 @@
-"""The jobs that only look: `search`, `show` and `candidates`."""
+"""The jobs that only look: `search`, `show`, `providers` and `candidates`."""
 
 from __future__ import annotations
 
@@ -80,10 +80,29 @@ def show(context: Context, arguments: Mapping[str, Any]) -> list[dict[str, Any]]
     return found
 
 
+def providers(context: Context, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the sources offer for each name: the package itself and those that provide it."""
+    view = _open(context)
+    found = []
+    for name in arguments["names"]:
+        package = view.package(*_named(name))
+        if package is None:
+            continue
+        versions = [v for _, _, v in package.provides_list]
+        own = view.depcache.get_candidate_ver(package)
+        offers = [v for v in versions if v == view.depcache.get_candidate_ver(v.parent_pkg)]
+        found += [_offer(view, v, key=name) for v in ([own] if own else []) + offers]
+    return found
+
+
+def _named(name: str) -> tuple[str, str | None]:
+    base, _, arch = name.partition(":")
+    return base, arch or None
+
+
 def _version_of(view: View, request: str) -> apt_pkg.Version:
     name, wanted, _ = split(request)
-    base, _, arch = name.partition(":")
-    package = view.package(base, arch or None)
+    package = view.package(*_named(name))
     if package is not None:
         for version in package.version_list if wanted else ():
             if version.ver_str == wanted:
