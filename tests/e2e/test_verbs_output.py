@@ -4,7 +4,7 @@ import json
 
 import pytest
 from fixtures.branch import BRANCH, REMOTE, ostree
-from fixtures.debrepo import make_deb
+from fixtures.debrepo import make_deb, make_repo
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
 
@@ -281,6 +281,25 @@ def test_package_lists_and_their_counts(machine, tmp_path):
         check(source, {"id": str, "generated": str, "packages": int}, "source")
         assert (source["id"], source["packages"]) == ("test", 2)
     assert machine("refresh-md", "-n").stdout == "Exiting because of '--dry-run' option\n"
+
+
+def test_sources_that_have_changed_are_fetched(machine, tmp_path):
+    d = tmp_path / "built"
+    machine.publish(make_deb(d, "one"))
+    make_repo(tmp_path / "more", [make_deb(d, "two")])
+    added = machine.tree / "etc/apt/sources.list.d/more.list"
+    added.write_text(f"deb [trusted=yes] file:{tmp_path}/more stable main\n")
+    done = machine("install", "-n", "one")
+    assert "warning: the apt sources have changed since apt-ostree refresh-md\n" in done.stdout
+    done = machine("install", "two")
+    assert "Enabled apt sources: more test\n" in done.stdout
+    assert "Updating metadata" not in machine("install", "one").stdout
+    # one that is dead stops nobody who does not need it
+    added = machine.tree / "etc/apt/sources.list.d/dead.list"
+    added.write_text(f"deb [trusted=yes] file:{tmp_path}/dead stable main\n")
+    done = machine("install", "--idempotent", "one", "--uninstall", "two")
+    assert "warning: Updating apt source 'dead': " in done.stdout
+    assert first(machine)["packages"] == ["one"]
 
 
 def test_differences_between_commits(branch, machine, tmp_path):

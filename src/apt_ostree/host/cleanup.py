@@ -21,7 +21,7 @@ Json = dict[str, Any]
 BASE, PENDING, ROLLBACK, REPOMD = WORDS = ("base", "pending-deploy", "rollback-deploy", "repomd")
 CACHE = Path("cache/apt-ostree")  # below a stateroot's /var
 # apt's metadata below CACHE; `archives` holds downloads, which are another matter.
-METADATA = ("lists", "apt", "cached-update.gv")
+METADATA = ("lists", "lists.sources", "apt", "cached-update.gv")
 DOWNLOADS = "archives"
 
 

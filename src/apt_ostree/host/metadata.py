@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from typing import Any
 from apt_ostree.apt import query
 from apt_ostree.apt import refresh as refreshing
 from apt_ostree.apt.root import AptRoot
+from apt_ostree.apt.sources import Source
 from apt_ostree.errors import AptOstreeError, FetchError, SolveError
 from apt_ostree.host import aptconf, base, edit, machine, target
 from apt_ostree.host.target import Target
@@ -19,9 +21,11 @@ from apt_ostree.model.origin import Origin
 from apt_ostree.model.package import Package
 from apt_ostree.model.plan import SourceInfo
 from apt_ostree.model.progress import Progress
+from apt_ostree.system import fs
 
 # As long as apt's own daily timer lets lists age before an unattended run refreshes them.
 MAX_AGE_S = 24 * 3600
+STAMP = "lists.sources"
 
 
 def age_s(root: AptRoot) -> float | None:
@@ -32,25 +36,49 @@ def age_s(root: AptRoot) -> float | None:
 
 
 def ensure(root: AptRoot, *, is_upgrade: bool, options: Options, progress: Progress) -> None:
-    """Refresh before an upgrade, and whenever the lists are missing or old.
+    """Refresh before an upgrade, and whenever the lists are missing, old or of other sources.
 
     A dry run uses what is there, since it may not write; with `cache_only` cached packages are
     enough.  Old lists that cannot be refreshed serve for anything but an upgrade.
     """
-    if options.cache_only or not root.effective_sources(needs_sources=False):
+    sources = root.effective_sources(needs_sources=False)
+    if options.cache_only or not sources:
         return
-    age = age_s(root)
+    age, stamp = age_s(root), _stamp(root)
+    is_same = stamp.is_file() and stamp.read_text() == _digest(sources)
     if options.dry_run:
         if age is None:
             raise AptOstreeError("there is no package metadata yet", hint="apt-ostree refresh-md")
-        return
-    if is_upgrade or age is None:
-        refreshing.refresh(root, progress)
-    elif age > MAX_AGE_S:
+        if not is_same:
+            progress.message("warning: the apt sources have changed since apt-ostree refresh-md")
+    elif is_upgrade or age is None:
+        _refresh(root, progress)
+    elif age > MAX_AGE_S or not is_same:
         try:
-            refreshing.refresh(root, progress)
+            _refresh(root, progress)
         except FetchError as err:
             progress.message(f"warning: {err.message}; using package lists {_days(age)} old")
+
+
+def _refresh(root: AptRoot, progress: Progress, *, force: bool = False) -> tuple[SourceInfo, ...]:
+    found = refreshing.refresh(root, progress, force=force)
+    fs.write_atomic(_stamp(root), _digest(root.effective_sources()).encode())
+    return found
+
+
+def _stamp(root: AptRoot) -> Path:
+    """Which sources the lists are of: a new one, or those of another base, must be fetched."""
+    return root.lists.with_name(STAMP)
+
+
+def _digest(sources: Sequence[Source]) -> str:
+    """Of what decides the lists: not which key a source has, whose path may be temporary."""
+    text = "\n".join(
+        repr((s.id, s.uris, s.suite, s.components, s.types,
+              [o for o in s.options if o[0].lower() != "signed-by"]))
+        for s in sources
+    )  # fmt: skip
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _days(seconds: float) -> str:
@@ -84,7 +112,7 @@ def refresh(
     with opened(sysroot, stateroot) as (_, root):
         if dry_run:
             return tuple(SourceInfo(s.id, 0) for s in root.effective_sources())
-        return refreshing.refresh(root, progress, force=force)
+        return _refresh(root, progress, force=force)
 
 
 def search(
