@@ -375,6 +375,7 @@ def test_architectures_side_by_side(tmp_path):
     made.release()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["root", "state-overlay"])
 def test_opt_of_a_base_that_keeps_it_in_the_image(tmp_path, where):
     home = "opt" if where == "root" else "usr/lib/opt"

@@ -435,3 +435,25 @@ def test_answers_of_the_origin_reach_the_scripts(tmp_path):
     assert text(made.tree, "etc/t-colour") == "mine"
     made.check()
     made.release()
+
+
+@pytest.mark.slow
+def test_byte_code_is_valid_however_the_source_came(tmp_path):
+    """Python compares the time in a .pyc with its source's; one that differs is not used."""
+    made = make_machine(tmp_path / "machine")
+    made("refresh-md")
+    compile_it = "py3compile -p {0} || true; test -e /usr/lib/python3/dist-packages/__pycache__"
+    modules = [
+        make_deb(tmp_path, name, depends="python3-minimal", scripts={
+            **scripts, "postinst": compile_it.format(name)},
+            files={f"/usr/lib/python3/dist-packages/{name.replace('-', '_')}.py": "x = 1\n"})
+        for name, scripts in (("t-laid", {}), ("t-unpacked", {"preinst": "true; umask 022"}))
+    ]  # fmt: skip
+    made("install", "python3-minimal", *modules)
+    for name in ("t_laid", "t_unpacked", "tokenize"):
+        said = made.inside("python3", "-B", "-v", "-c", f"import {name}").stderr
+        assert [line for line in said.splitlines() if "is stale" in line or "wrote" in line] == []
+        assert any("__pycache__" in line and "matches" in line and f"{name}.cpython" in line
+                   for line in said.splitlines()), said  # fmt: skip
+    made.check()
+    made.release()
