@@ -169,6 +169,50 @@ def test_what_is_not_in_the_base(machine, tmp_path):
         assert error(machine, "override", *argv) == f"error: usage error: {text}"
 
 
+def test_one_override_a_package(branch, machine, tmp_path):
+    d = tmp_path / "built"
+    machine.publish(make_libk(d, "1"), make_deb(d, "core", "2.0", files={"/usr/bin/core": "2"}))
+    machine("override", "remove", "core:all")
+    assert first(machine)["requested-base-removals"] == ["core"]
+    exists = "error: Override already exists for package '{}'"
+    replace = ("override", "replace", "--experimental", "--from=repo=test")
+    assert error(machine, "override", "remove", "core:amd64") == exists.format("core")
+    assert error(machine, *replace, "core") == exists.format("core")
+    assert error(machine, "override", "replace", d / "core_2.0_all.deb") == (
+        exists.format("core-2.0.all")
+    )
+    done = machine("install", "core", ok=[1])
+    assert done.stderr.splitlines()[-2:] == [
+        "error: Cannot request 'core' provided by removed package 'core'",
+        "apt-ostree override reset core",
+    ]
+    machine("override", "reset", "core:all")
+    machine(*replace, "core:amd64")
+    assert first(machine)["requested-base-remote-replacements"] == [["repo=test", ["core"]]]
+    assert error(machine, "override", "remove", "core") == exists.format("core")
+
+    # the version that the base has: a file would do nothing, a source may have a newer one later
+    assert error(machine, "override", "replace", make_libk(d / "own", "1")) == (
+        "error: Request to reinstall exact base package versions: libk-1.all"
+    )
+    done = machine(*replace, "libk")
+    assert "Inactive base replacements:\n  libk (already provided by libk-1.all)\n" in done.stdout
+    machine.publish(make_libk(d, "4"))
+    machine("upgrade")
+    assert libk(machine) == "4"
+    machine("override", "reset", "--all")
+
+    # the base catches up with a file
+    machine("override", "replace", make_libk(d, "2"))
+    branch.point("2")
+    done = machine("upgrade")
+    assert (
+        "Inactive base replacements:\n  libk-2.all (already provided by libk-2.all)" in done.stdout
+    )
+    assert replaced(first(machine)) == {}
+    assert "   InactiveLocalOverrides: libk-2.all" in block(machine)
+
+
 def test_several_at_once(machine, tmp_path):
     d = tmp_path / "built"
     machine.publish(make_deb(d, "hello", files={"/usr/bin/hello": "hi"}), make_deb(d, "other"))

@@ -84,7 +84,9 @@ def _download(url: str, downloads: Path, progress: Progress) -> Path:
             ):
                 _copy(answer, out)
         except (OSError, http.client.HTTPException, ValueError) as err:
-            raise FetchError(f"Downloading '{url}': {err}") from err
+            raise FetchError(
+                f"Downloading '{url}': {err}", hint="check the URL and the network"
+            ) from err
     return target
 
 

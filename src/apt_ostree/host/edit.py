@@ -42,7 +42,7 @@ def edit(
     now = _base(now, change)
     now = _uninstall(now, change.uninstall, options=options, arch=arch, names=names)
     now = _install(now, change, options=options, local=local, arch=arch, names=names)
-    now = _overrides(now, change, local, names)
+    now = _overrides(now, _normal(change, arch), local, names)
     now = _initramfs(now, change)
     if change.custom_origin is not None:
         url, description = change.custom_origin
@@ -70,8 +70,22 @@ def _union(old: Sequence[T], new: Sequence[T]) -> tuple[T, ...]:
 
 
 def normal_name(request: str, arch: str) -> str:
-    """`foo:amd64` and `foo` are one request on amd64."""
-    return request.removesuffix(f":{arch}")
+    """`foo:amd64` and `foo` are one request on amd64, and so is `foo:all`."""
+    return request.removesuffix(f":{arch}").removesuffix(":all")
+
+
+def _normal(change: Change, arch: str) -> Change:
+    """With one spelling for each package that is overridden."""
+
+    def normal(packages: Sequence[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(normal_name(p, arch) for p in packages))
+
+    return replace(
+        change,
+        override_reset=normal(change.override_reset),
+        override_remove=normal(change.override_remove),
+        override_replace_from=tuple((s, normal(p)) for s, p in change.override_replace_from),
+    )
 
 
 def _base(origin: Origin, change: Change) -> Origin:
@@ -209,13 +223,13 @@ def _overrides(
         origin = _reset(origin, name, names)
     removed = list(origin.override_remove)
     for name in change.override_remove:
-        if name in removed:
+        if name in removed or name in _replaced_names(origin, names):
             raise _overridden(name, name)
         removed.append(name)
     origin = replace(origin, override_remove=tuple(sorted(removed)))
     for path in change.override_replace_local:
         package = local[path]
-        if package in origin.override_local:
+        if package in origin.override_local or names[package.sha256] in removed:
             raise _overridden(package.nevra, names[package.sha256])
         origin = _replaced(origin, [names[package.sha256]], names)
         files = (*origin.override_local, package)
@@ -223,13 +237,18 @@ def _overrides(
     for source, wanted in change.override_replace_from:
         same = next((r.packages for r in origin.override_remote if r.source == source), ())
         for name in wanted:
-            if name in same:
+            if name in same or name in removed:
                 raise _overridden(name, name)
         origin = _replaced(origin, wanted, names)
         rest = tuple(r for r in origin.override_remote if r.source != source)
         now = (*rest, RemoteReplacement(source, tuple(sorted({*same, *wanted}))))
         origin = replace(origin, override_remote=tuple(sorted(now, key=str)))
     return origin
+
+
+def _replaced_names(origin: Origin, names: Names) -> frozenset[str | None]:
+    by_source = (n for r in origin.override_remote for n in r.packages)
+    return frozenset({*by_source, *(names.get(p.sha256) for p in origin.override_local)})
 
 
 def _overridden(package: str, name: str) -> AptOstreeError:

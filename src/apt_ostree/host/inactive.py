@@ -10,6 +10,7 @@ from apt_ostree.model.plan import InactiveKind, Plan
 def refuse(before: Origin, now: Origin, plan: Plan) -> None:
     """Asking now for what has no effect is a mistake; having asked earlier is not."""
     asked = _asked(now) - _asked(before)
+    files = {p.nevra for p in now.override_local}
     for item in plan.inactive:
         if (item.kind, item.request) not in asked:
             continue
@@ -17,6 +18,13 @@ def refuse(before: Origin, now: Origin, plan: Plan) -> None:
             raise AptOstreeError(
                 f'"{item.request}" is already provided by: {item.provided_by}. '
                 "Use --allow-inactive to explicitly require it."
+            )
+        if item.provided_by and item.request not in files:
+            continue  # it follows a source, which has the base's version at present
+        if item.provided_by:
+            raise AptOstreeError(
+                f"Request to reinstall exact base package versions: {item.request}",
+                hint="give a package of one's own a version of its own: dch --local",
             )
         raise AptOstreeError(
             f'Package "{item.request}" not found', hint="an override is for a package of the base"

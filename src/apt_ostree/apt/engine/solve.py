@@ -101,7 +101,8 @@ def _meaning(view: View, request: SolveRequest, context: Context) -> Meaning:
         elif answer.by.parent_pkg.id in gone:
             raise SolveError(
                 f"Cannot request '{answer.request}' provided by removed package "
-                f"'{answer.by.parent_pkg.name}'"
+                f"'{answer.by.parent_pkg.name}'",
+                hint=f"apt-ostree override reset {answer.by.parent_pkg.name}",
             )
         elif not request.allow_inactive:
             raise select.already_provided(answer)
@@ -148,7 +149,10 @@ def _replacements(view: View, request: SolveRequest, inactive: list[Inactive]) -
         wanted.append((Wanted(f"{place} {name}", version), name))
     active = []
     for one, name in wanted:
-        if one.version.parent_pkg.current_ver or _is_kernel_swap(view, one):
+        current = one.version.parent_pkg.current_ver
+        if current and current.ver_str == one.version.ver_str:
+            inactive.append(Inactive(name, nevra(current), InactiveKind.REPLACEMENT))
+        elif current or _is_kernel_swap(view, one):
             active.append(one)
         else:
             inactive.append(Inactive(name, kind=InactiveKind.REPLACEMENT))
