@@ -12,95 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures import realdebs
 from fixtures.composes import REF as SMALL_REF
 from fixtures.composes import Composer
 from fixtures.debrepo import File, make_deb, make_repo
+from fixtures.filetraps import LOG, packages
 from fixtures.machines import Machine, make_machine, run
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
 
-ADD_OWN = "adduser --quiet --system --group --no-create-home --home /nonexistent t-own"
 # The caches of other tests that lay packages out in the same way.
 CACHES = {"root": "optroot", "state-overlay": "stateoverlay"}
-LOG = "mkdir -p /usr/share/t"
-
-
-def packages(d: Path) -> list[Path]:
-    """Everything that the shared machine layers."""
-    made = [
-        make_deb(d, "t-setid", files={
-            "/usr/bin/t-suid": File("s", 0o4755),
-            "/usr/bin/t-sgid": File("g", 0o2755, group=("shadow", 42)),
-            "/usr/bin/t-hard": File("h", 0o4711),
-            "/usr/share/t/hard": File(mode=0o4711, hardlink="usr/bin/t-hard"),
-        }),
-        make_deb(d, "t-cap", files={"/usr/bin/t-cap": File("c", 0o755)}, depends="libcap2-bin",
-                 scripts={"postinst": "setcap cap_net_raw+ep /usr/bin/t-cap"}),
-        make_deb(d, "t-user", depends="adduser", pre_depends="adduser",
-                 scripts={"postinst": ADD_OWN}),
-        make_deb(d, "t-stat", files={"/usr/bin/t-stat": "x"}, scripts={
-            "postinst": "dpkg-statoverride --update --add root mail 2755 /usr/bin/t-stat"}),
-        make_deb(d, "t-stat-first", pre_depends="t-user", scripts={
-            "preinst": "dpkg-statoverride --add t-own mail 4750 /usr/bin/t-target\n"
-                       "dpkg-statoverride --update --add root mail 2711 /usr/bin/getent"}),
-        make_deb(d, "t-target", pre_depends="t-stat-first", files={"/usr/bin/t-target": "x"}),
-        make_deb(d, "t-link", files={
-            "/usr/share/t-real/own": "o", "/usr/share/t-link": File(link="t-real"),
-            "/etc/t-real/own": "o", "/etc/t-link": File(link="t-real")}),
-        make_deb(d, "t-through", depends="t-link", files={
-            "/usr/share/t-link/file": "f", "/usr/share/t-link/sub/deep": "d", "/etc/t-link/f": "f",
-            "/var/run/t-run/": "", "/var/lock/t-lock/": ""}),
-        make_deb(d, "t-alias", files={
-            "/bin/t-bin": "b", "/sbin/t-sbin": "s", "/lib/t-lib/x": "l", "/lib64/t-lib64": "6"}),
-        make_deb(d, "t-opt", files={"/opt/t/bin/tool": File("o", 0o755), "/opt/t/etc/x": "x"}),
-        make_deb(d, "t-opt-too", files={"/opt/t/bin/more": "m", "/opt/t2/x": "x"}, scripts={
-            "postinst": "echo made >/opt/t2/made; ln -s /opt/t/bin/tool /usr/bin/t-tool\n"
-                        "mkdir /opt/t3; echo 3 >/opt/t3/f"}),
-        make_deb(d, "t-opt-slow", files={"/opt/t/slow": "s"},
-                 scripts={"preinst": f"{LOG}; touch /usr/share/t/opt"}),
-        make_deb(d, "t-local", files={"/usr/local/t-dir/": ""}, scripts={
-            "postinst": "echo '#!/bin/sh' >/usr/local/bin/t-made; chmod 755 /usr/local/bin/t-made\n"
-                        "mkdir -p /home/t /srv/t /root/.t; echo h >/home/t/f; echo s >/srv/t/data\n"
-                        "echo r >/root/.t/f; chmod 600 /root/.t/f"}),
-        make_deb(d, "t-rep-a", files={"/usr/share/t-rep/one": "a", "/usr/share/t-rep/two": "a"}),
-        make_deb(d, "t-rep-b", replaces="t-rep-a, base-files", files={
-            "/usr/share/t-rep/one": "b", "/usr/share/base-files/motd": "mine"}),
-        make_deb(d, "t-gone", files={"/usr/share/t-gone/only": "g"}, scripts={
-            "postrm": f'[ "$1" != disappear ] || {{ {LOG}; echo "$@" >/usr/share/t/gone; }}'}),
-        make_deb(d, "t-gone-by", replaces="t-gone", files={"/usr/share/t-gone/only": "new"}),
-        make_deb(d, "t-provider", provides="t-virt", files={"/usr/share/t/provider": "p"}),
-        make_deb(d, "t-wants", depends="t-virt"),
-        make_deb(d, "t-pre-a", scripts={"postinst": f"{LOG}; echo ready >/usr/share/t/ready"}),
-        make_deb(d, "t-pre-b", pre_depends="t-pre-a", files={"/usr/share/t/pre-b": "x"},
-                 scripts={"preinst": "cp /usr/share/t/ready /usr/share/t/pre-b-saw"}),
-        make_deb(d, "t-essential", essential="yes", files={"/usr/share/t/essential": "e"}),
-        make_deb(d, "t-rm-victim", files={"/usr/share/t/victim": "v"}),
-        make_deb(d, "t-rm", depends="t-rm-victim", files={
-            "/usr/share/t/own": "x", "/usr/share/t/own-dir/x": "x"},
-            scripts={"postinst": "rm /usr/share/t/own /usr/share/t/victim\n"
-                                 "rm -r /usr/share/t/own-dir /usr/share/pixmaps"}),
-        make_deb(d, "t-preinst", files={"/usr/share/t/preinst": "p"}, scripts={
-            "preinst": f'{LOG}; test ! -e /usr/share/t/preinst; echo "$@" >/usr/share/t/pre-saw',
-            "postinst": 'test -e /usr/share/t/pre-saw; echo "$1 <$2>" >/usr/share/t/post-saw'}),
-        make_deb(d, "t-modes", files={
-            "/usr/share/t-modes/": File(directory=True, mode=0o2775, group=("staff", 50)),
-            "/usr/share/t-modes/sticky/": File(directory=True, mode=0o1777),
-            "/usr/share/t-modes/none": File("x", 0),
-            "/usr/share/t-modes/www": File("x", 0o640, ("www-data", 33), ("adm", 4)),
-            "/etc/t-modes/": File(directory=True, mode=0o700),
-            "/etc/t-modes/secret": File("s", 0o600)}),
-        make_deb(d, "t-owner", pre_depends="t-user", files={
-            "/usr/share/t-owner/f": File("x", 0o640, ("t-own", 4242), ("t-own", 4242))}),
-        make_deb(d, "t-chown", depends="t-user", files={
-            "/usr/share/t-chown/f": "x", "/usr/share/t-chown/d/": "", "/etc/t-chown": "x"},
-            scripts={"postinst": "cd /usr/share/t-chown; chown t-own:t-own f d /etc/t-chown\n"
-                                 "chmod 4750 f; chmod 2770 d"}),
-        make_deb(d, "t-rename", scripts={
-            "postinst": "perl -e 'rename \"/usr/share/perl5/Debconf\", \"/usr/share/t-renamed\" "
-                        "or die $!'; cp -a /usr/share/t-renamed /usr/share/perl5/Debconf"}),
-    ]  # fmt: skip
-    return [*made, realdebs.fetch(["libcap2-bin"])["libcap2-bin"]]
 
 
 def names(debs: list[Path]) -> list[str]:
