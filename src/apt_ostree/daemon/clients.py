@@ -9,7 +9,6 @@ from pathlib import Path
 
 from apt_ostree.daemon.authority import Authority
 from apt_ostree.daemon.transaction import Initiator
-from apt_ostree.errors import AptOstreeError
 from apt_ostree.wire.glib import Gio, GLib
 
 _UNIT = re.compile(r"/([^/]+\.(?:service|scope|slice))$")
@@ -55,9 +54,7 @@ class Clients:
     def __len__(self) -> int:
         return len(self._registered)
 
-    async def register(self, name: str, identity: object) -> None:
-        if not isinstance(identity, str):
-            raise AptOstreeError("option 'id' has the wrong type")
+    async def register(self, name: str, identity: str) -> None:
         printable = "".join(c for c in identity if c.isprintable() and not c.isspace())
         client = await self._seen(name, printable[:_ID_LENGTH])
         self.watch(name)

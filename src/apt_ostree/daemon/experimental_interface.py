@@ -11,6 +11,7 @@ from apt_ostree.daemon.job import Job
 from apt_ostree.daemon.starting import begin
 from apt_ostree.wire import names
 from apt_ostree.wire.glib import GLib
+from apt_ostree.wire.values import flag, text
 
 _COW = """\
  ____________________________
@@ -41,9 +42,9 @@ class ExperimentalInterface:
     async def _live(self, caller: Caller, options: Mapping[str, Any]) -> GLib.Variant:
         await self._core.authority.require_root(caller, "OSExperimental", "LiveFs")
         parameters = {
-            "to": options.get("target") or None,
-            "reset": bool(options.get("reset")),
-            "allow_replacement": bool(options.get("replace")),
+            "to": text(options, "target") or None,
+            "reset": flag(options, "reset"),
+            "allow_replacement": flag(options, "replace"),
         }
         job = Job(
             "live", str(self._core.state.path), self._stateroot, parameters=parameters

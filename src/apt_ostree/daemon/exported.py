@@ -96,9 +96,10 @@ class Exported:
         self._known: Mapping[str, GLib.Variant] = {}
 
     def publish(self, connection: Gio.DBusConnection) -> None:
-        number = connection.register_object(
-            self.path, interfaces()[self.interface], self._call, self._get, None
-        )
+        # The older of the two keeps a reference to each invocation, and through it to the
+        # connection, for ever (GLib 2.84 has the newer one for that reason).
+        register = getattr(connection, "register_object_with_closures2", connection.register_object)
+        number = register(self.path, interfaces()[self.interface], self._call, self._get, None)
         self._registrations.append((connection, number))
         self._known = dict(self._properties())
 

@@ -18,6 +18,7 @@ from apt_ostree.model.change import Options
 from apt_ostree.wire import codec, decode, names
 from apt_ostree.wire.decode import Request
 from apt_ostree.wire.glib import GLib
+from apt_ostree.wire.values import flag, text
 
 
 class OSInterface:
@@ -88,24 +89,22 @@ class OSInterface:
 
     async def _rollback(self, caller: Caller, options: Mapping[str, Any]) -> GLib.Variant:
         await self._allow(caller, "Rollback", ())
-        job = self._job("rollback", reboot=bool(options.get("reboot")))
+        job = self._job("rollback", reboot=flag(options, "reboot"))
         return await self._begin(caller, "Rollback", job, title="rollback", key=("Rollback",))
 
     async def _clear_rollback(self, caller: Caller, options: Mapping[str, Any]) -> GLib.Variant:
         method, title = "ClearRollbackTarget", "clear-rollback"
         await self._allow(caller, method, ())
-        job = self._job(
-            "cleanup", elements=("rollback-deploy",), reboot=bool(options.get("reboot"))
-        )
+        job = self._job("cleanup", elements=("rollback-deploy",), reboot=flag(options, "reboot"))
         return await self._begin(caller, method, job, title=title, key=(title,))
 
     async def _finalize(self, caller: Caller, options: Mapping[str, Any]) -> GLib.Variant:
         await self._allow(caller, "FinalizeDeployment", ())
-        checksum = options.get("checksum") or None
-        if checksum is None and not options.get("allow-missing-checksum"):
+        checksum = text(options, "checksum") or None
+        if checksum is None and not flag(options, "allow-missing-checksum"):
             raise AptOstreeError("Missing expected checksum")
         job = self._job(
-            "finalize", checksum=checksum, allow_unlocked=bool(options.get("allow-unlocked")),
+            "finalize", checksum=checksum, allow_unlocked=flag(options, "allow-unlocked"),
             reboot=True,
         )  # fmt: skip
         title = "finalize-deployment"
@@ -119,7 +118,7 @@ class OSInterface:
 
     async def _refresh(self, caller: Caller, options: Mapping[str, Any]) -> GLib.Variant:
         await self._allow(caller, "RefreshMd", ())
-        is_forced = bool(options.get("force"))
+        is_forced = flag(options, "force")
         job = self._job("refresh", force=is_forced)
         title = "refresh-md (force)" if is_forced else "refresh-md"
         return await self._begin(caller, "RefreshMd", job, title=title, key=(title,))

@@ -13,6 +13,7 @@ from apt_ostree.daemon.core import Core
 from apt_ostree.daemon.exported import Caller, Exported
 from apt_ostree.wire import names
 from apt_ostree.wire.glib import GLib
+from apt_ostree.wire.values import text
 
 
 class SysrootInterface:
@@ -59,7 +60,7 @@ class SysrootInterface:
 
     async def _register(self, caller: Caller, options: Mapping[str, Any]) -> None:
         await self._allow(caller, "RegisterClient")
-        await self._core.clients.register(caller.name, options.get("id", ""))
+        await self._core.clients.register(caller.name, text(options, "id") or "")
 
     async def _unregister(self, caller: Caller, _options: Mapping[str, Any]) -> None:
         await self._allow(caller, "UnregisterClient")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ class Transaction:
             self.address, Gio.DBusServerFlags.NONE, Gio.dbus_generate_guid(), None, None
         )
         os.chmod(socket, 0o666)  # whoever connects may watch; stopping is authorised
-        self._server.connect("new-connection", self._connected)
+        self._handler = self._server.connect("new-connection", self._connected)
         self._server.start()
 
     @property
@@ -112,6 +113,8 @@ class Transaction:
             return
         self._is_gone = True
         self._server.stop()
+        self._server.disconnect(self._handler)  # it holds us, and we hold its socket
+        del self._server
         self._socket.unlink(missing_ok=True)
         self._exported.withdraw()
         for peer in self._peers:
@@ -166,6 +169,9 @@ class Transaction:
         return True
 
     def _left(self, peer: Gio.DBusConnection, _is_vanished: bool, _error: Any) -> None:  # noqa: FBT001
+        # Not left to the last reference: see `Exported.publish`.
+        with suppress(GLib.Error):
+            peer.get_stream().close(None)
         if self._is_gone:
             return
         self._peers.remove(peer)

@@ -15,6 +15,8 @@ from apt_ostree.errors import AptOstreeError
 from apt_ostree.model.change import Change, Options
 from apt_ostree.wire import codec
 from apt_ostree.wire.glib import GLib
+from apt_ostree.wire.keys import INITIATOR
+from apt_ostree.wire.values import text
 
 # of the rows of a cached update, and of the diff that the methods return
 _KINDS = {"added": 0, "removed": 1, "upgraded": 2, "downgraded": 3}
@@ -40,17 +42,16 @@ class UpdateMethods:
 
     async def _trigger(self, caller: Caller, options: Mapping[str, Any]) -> GLib.Variant:
         await self._allow(caller, "AutomaticUpdateTrigger")
-        policy = self._policy(options.get("mode") or "auto")
+        policy = self._policy(text(options, "mode") or "auto")
         booted = self._core.state.booted
         if booted is not None and booted["osname"] != self._stateroot:
             raise AptOstreeError(f"Cannot trigger auto-update for offline OS '{self._stateroot}'")
         if policy is Policy.NONE:
             return GLib.Variant("(bs)", (False, ""))
         is_check = policy is Policy.CHECK
-        command = options.get("initiating-command-line")
         job = self._job(
             Change(pull_base=True),
-            Options(only_check=is_check, command_line=command if isinstance(command, str) else ""),
+            Options(only_check=is_check, command_line=text(options, INITIATOR) or ""),
             reboot=policy is Policy.APPLY,
         )
         title = f"automatic ({'check' if is_check else 'stage'})"

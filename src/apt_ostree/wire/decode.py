@@ -20,8 +20,8 @@ from apt_ostree.wire.keys import (
     OPTION_FLAGS,
     OPTION_LISTS,
 )
+from apt_ostree.wire.values import Values, flag, strings, text, typed
 
-Values = Mapping[str, Any]
 _DRIVER = "register-driver"
 
 
@@ -55,22 +55,22 @@ def decode(method: str, arguments: Sequence[Any], *, fd_count: int = 0) -> Reque
 
 
 def _request(change: Change, settings: Values, *, downgrade: bool) -> Request:
-    given: dict[str, Any] = {a: _bool(settings, key) for key, a in OPTION_FLAGS}
-    given |= {a: _strings(settings, key) for key, a in OPTION_LISTS}
+    given: dict[str, Any] = {a: flag(settings, key) for key, a in OPTION_FLAGS}
+    given |= {a: strings(settings, key) for key, a in OPTION_LISTS}
     options = Options(
         **given,
-        allow_downgrade=_bool(settings, "allow-downgrade", default=downgrade),
-        command_line=_text(settings, INITIATOR) or "",
-        release=_text(settings, "release"),
+        allow_downgrade=flag(settings, "allow-downgrade", default=downgrade),
+        command_line=text(settings, INITIATOR) or "",
+        release=text(settings, "release"),
     )
-    if _bool(settings, "allow-inactive-requests"):
+    if flag(settings, "allow-inactive-requests"):
         options = replace(options, allow_inactive=True)
     return Request(
         change,
         options,
-        reboot=_bool(settings, "reboot"),
-        apply_live=_bool(settings, "apply-live"),
-        register_driver=_text(settings, _DRIVER),
+        reboot=flag(settings, "reboot"),
+        apply_live=flag(settings, "apply-live"),
+        register_driver=text(settings, _DRIVER),
     )
 
 
@@ -84,7 +84,7 @@ def _deploy(arguments: Sequence[Any]) -> Request:
     change = Change(
         pull_base=True,
         revision=revision or None,
-        skip_branch_check=_bool(settings, "skip-branch-check"),
+        skip_branch_check=flag(settings, "skip-branch-check"),
     )
     return _request(change, settings, downgrade=True)
 
@@ -94,8 +94,8 @@ def _rebase(arguments: Sequence[Any]) -> Request:
     if not refspec:
         raise AptOstreeError("Refspec is empty")
     change = Change(
-        pull_base=True, refspec=refspec, revision=_text(settings, "revision"),
-        install=tuple(packages), skip_purge=_bool(settings, "skip-purge"),
+        pull_base=True, refspec=refspec, revision=text(settings, "revision"),
+        install=tuple(packages), skip_purge=flag(settings, "skip-purge"),
         custom_origin=_custom_origin(settings),
     )  # fmt: skip
     return _request(change, settings, downgrade=True)
@@ -105,8 +105,8 @@ def _pkg_change(arguments: Sequence[Any]) -> Request:
     settings, added, removed = arguments
     change = Change(
         install=tuple(added), uninstall=tuple(removed),
-        no_layering=_bool(settings, "no-layering"),
-        pull_base=not _bool(settings, "no-pull-base", default=True),
+        no_layering=flag(settings, "no-layering"),
+        pull_base=not flag(settings, "no-pull-base", default=True),
     )  # fmt: skip
     return _request(change, settings, downgrade=False)
 
@@ -128,14 +128,14 @@ def _initramfs_etc(arguments: Sequence[Any]) -> Request:
 
 def _kargs(arguments: Sequence[Any]) -> Request:
     _, added, replaced, removed, settings = arguments
-    final = _text(settings, "final-kernel-args")
-    index = _text(settings, "deploy-index")
+    final = text(settings, "final-kernel-args")
+    index = text(settings, "deploy-index")
     if index is not None and not index.isdecimal():
         raise AptOstreeError(f"Invalid deployment index {index}, must be a number and >= 0")
     edit = KargsEdit(
         delete=tuple(removed), replace=tuple(replaced), append=tuple(added),
-        append_if_missing=_strings(settings, "append-if-missing"),
-        delete_if_present=_strings(settings, "delete-if-present"),
+        append_if_missing=strings(settings, "append-if-missing"),
+        delete_if_present=strings(settings, "delete-if-present"),
         final=None if final is None else tuple(kargs.split(final)),
     )  # fmt: skip
     change = Change(kargs=edit, kargs_base_index=None if index is None else int(index))
@@ -151,20 +151,20 @@ def _update(arguments: Sequence[Any]) -> Request:
         raise AptOstreeError("Non-local fileoverrides not implemented")
     if modifiers.get("override-replace-packages"):
         raise AptOstreeError("Non-local replacement overrides not implemented yet")
-    refspec, revision = _text(modifiers, "set-refspec"), _text(modifiers, "set-revision")
-    is_pinned = _bool(settings, "no-pull-base")
-    lists: dict[str, Any] = {a: _strings(modifiers, key) for key, a in MODIFIER_LISTS.items()}
+    refspec, revision = text(modifiers, "set-refspec"), text(modifiers, "set-revision")
+    is_pinned = flag(settings, "no-pull-base")
+    lists: dict[str, Any] = {a: strings(modifiers, key) for key, a in MODIFIER_LISTS.items()}
     change = Change(
         **lists,
-        override_replace_from=_replacements(_text(modifiers, "treefile")),
-        no_layering=_bool(settings, "no-layering"),
-        no_overrides=_bool(settings, "no-overrides"),
-        no_initramfs=_bool(settings, "no-initramfs"),
+        override_replace_from=_replacements(text(modifiers, "treefile")),
+        no_layering=flag(settings, "no-layering"),
+        no_overrides=flag(settings, "no-overrides"),
+        no_initramfs=flag(settings, "no-initramfs"),
         pull_base=not is_pinned,
         refspec=refspec,
         revision=revision,
-        skip_purge=_bool(settings, "skip-purge"),
-        skip_branch_check=_bool(settings, "skip-branch-check"),
+        skip_purge=flag(settings, "skip-purge"),
+        skip_branch_check=flag(settings, "skip-branch-check"),
         custom_origin=_custom_origin(settings) or _custom_origin(modifiers),
     )
     moves = refspec is not None or revision is not None
@@ -231,7 +231,7 @@ def _replacements(treefile: str | None) -> tuple[tuple[str, tuple[str, ...]], ..
 
 
 def _custom_origin(values: Values) -> tuple[str, str] | None:
-    found = _typed(values, "custom-origin", tuple, ("", ""))
+    found = typed(values, "custom-origin", tuple, ("", ""))
     if [type(v) for v in found] != [str, str]:
         raise AptOstreeError("Invalid custom-origin")
     url, description = found
@@ -242,38 +242,13 @@ def _custom_origin(values: Values) -> tuple[str, str] | None:
     return str(url), str(description)
 
 
-def _bool(values: Values, key: str, *, default: bool = False) -> bool:
-    found: bool = _typed(values, key, bool, default)
-    return found
-
-
-def _text(values: Values, key: str) -> str | None:
-    found: str | None = _typed(values, key, str, None)
-    return found
-
-
-def _strings(values: Values, key: str) -> tuple[str, ...]:
-    found = _typed(values, key, list, [])
-    if not all(isinstance(v, str) for v in found):
-        raise AptOstreeError(f"option '{key}' must be a list of strings")
-    return tuple(found)
-
-
 def _handles(values: Values, key: str) -> tuple[int, ...]:
-    found = _typed(values, key, list, [])
+    found = typed(values, key, list, [])
     if not all(type(v) is int for v in found):
         raise AptOstreeError(f"option '{key}' must be a list of handles")
     return tuple(found)
 
 
 def _handle(values: Values, key: str) -> int | None:
-    found: int | None = _typed(values, key, int, None)
+    found: int | None = typed(values, key, int, None)
     return None if found is None else int(found)
-
-
-def _typed(values: Values, key: str, kind: type, default: Any) -> Any:
-    """A caller can put any type into `a{sv}`."""
-    value = values.get(key, default)
-    if value is not default and not isinstance(value, kind):
-        raise AptOstreeError(f"option '{key}' has the wrong type")
-    return value
