@@ -2,7 +2,7 @@
 PYTHON := /usr/bin/python3
 VENV := .venv
 PYTEST := $(VENV)/bin/python -m pytest
-SCRIPTS := tools/demo tools/install-packages .ci/run
+SCRIPTS := tools/demo tools/install-packages .ci/run examples/api/status.sh
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: setup demo lint check check-fast check-slow bench clean
@@ -23,8 +23,8 @@ demo: build/.packages
 	tools/demo
 
 lint: setup
-	$(VENV)/bin/ruff check src tests tools bin
-	$(VENV)/bin/ruff format --check src tests tools bin
+	$(VENV)/bin/ruff check src tests tools bin examples
+	$(VENV)/bin/ruff format --check src tests tools bin examples
 	$(VENV)/bin/mypy
 	PYTHONPATH=src $(VENV)/bin/lint-imports
 	$(VENV)/bin/codespell README.md NEWS.md docs src tests tools examples
