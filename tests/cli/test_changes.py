@@ -130,8 +130,6 @@ REFUSED = [
     ("install a -n --download-only", "Can't specify dry-run and download-only"),
     ("install -A -r a", "Cannot specify `apply-live` and `reboot`"),
     ("install a --force-replacefiles", "Non-local fileoverrides not implemented"),
-    ("install a --enablerepo=x", "--enablerepo currently only works in a container build"),
-    ("uninstall a --disablerepo=*", "--disablerepo currently only works in a container build"),
     ("install nowhere.deb", "'nowhere.deb' is not a file"),
     ("install x_1.dsc", "x_1.dsc appears to be a source package which are not usually intended to "
      "be installed"),

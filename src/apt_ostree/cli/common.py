@@ -25,6 +25,15 @@ UNCHANGED_77 = Opt("unchanged-exit-77", help="If no new deployment made, exit 77
 BYPASS_DRIVER = Opt("bypass-driver", help="Force the operation even if an updates driver is there")
 DEPLOYMENT = Opt("deployment", metavar="ID", help="Look at deployment ID, as `status` names it")
 
+SOURCES = (
+    Opt("enablerepo", metavar="ID", is_repeatable=True,
+        help="Enable the apt source ID for this run (several: ID,ID)"),
+    Opt("disablerepo", metavar="ID", is_repeatable=True,
+        help="Disable the apt source ID for this run; * is all of them"),
+    Opt("releasever", metavar="RELEASEVER", is_repeatable=True,
+        help="Prefer packages of the suite RELEASEVER in this run"),
+)  # fmt: skip
+
 _PACKAGES = "Package Options"
 INSTALL = Opt("install", metavar="PKG", is_repeatable=True, group=_PACKAGES,
               help="Layer an additional package")  # fmt: skip
@@ -61,4 +70,17 @@ def options(args: Args, session: Session, *, allow_downgrade: bool = False) -> O
         allow_downgrade=allow_downgrade,
         lock_finalization=flag("lock-finalization"),
         command_line=session.command_line,
+        enable_sources=_sources(args, "enablerepo"),
+        disable_sources=_sources(args, "disablerepo"),
+        release=args.many("releasever")[-1] if _given(args, "releasever") else None,
     )
+
+
+def _given(args: Args, name: str) -> bool:
+    return args.has(name) and bool(args.many(name))
+
+
+def _sources(args: Args, name: str) -> tuple[str, ...]:
+    """Ids may be given one by one or with commas between them."""
+    words = args.many(name) if _given(args, name) else ()
+    return tuple(part for word in words for part in word.split(",") if part)

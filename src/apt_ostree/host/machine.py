@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from apt_ostree.apt import sources
 from apt_ostree.apt.dpkgdb import Database
 from apt_ostree.apt.root import AptRoot
 from apt_ostree.assemble import accounts as account_files
@@ -52,10 +53,14 @@ def apt_root(
     `scratch` is a directory that lives as long as the result is used.
     """
     etc, prefix = aptconf.effective(where, checksum, scratch)
-    return plans.apt_root(
+    root = plans.apt_root(
         where, database, etc=etc, prefix=prefix, options=options, origin=origin,
         recommends=_recommends(where),
     )  # fmt: skip
+    on, off = options.enable_sources, options.disable_sources
+    if not on and not off:
+        return root
+    return replace(root, sources=sources.switch(sources.load(etc), enable=on, disable=off))
 
 
 def _recommends(where: Target) -> bool:

@@ -19,12 +19,7 @@ SHARED = (
     Opt("idempotent", help="Do nothing if package already (un)installed"),
     common.UNCHANGED_77,
     common.LOCK,
-    Opt("enablerepo", metavar="ID", is_repeatable=True,
-        help="Enable the apt source, container builds only"),
-    Opt("disablerepo", metavar="ID", is_repeatable=True,
-        help="Only disabling all (*) apt sources is supported, container builds only"),
-    Opt("releasever", metavar="RELEASEVER", is_repeatable=True,
-        help="Set the suite, container builds only"),
+    *common.SOURCES,
     *common.RESULT,
 )  # fmt: skip
 OPTIONS = (
@@ -37,12 +32,6 @@ OPTIONS = (
     Opt("force-replacefiles", help="Allow package to replace files from other packages"),
 )
 NO_PACKAGE = "At least one PACKAGE must be specified"
-
-
-def check_sources(args: Args) -> None:
-    for name in ("enablerepo", "disablerepo"):
-        if args.many(name):
-            raise AptOstreeError(f"--{name} currently only works in a container build")
 
 
 def check_live(args: Args) -> None:
@@ -59,7 +48,6 @@ def check_live(args: Args) -> None:
 def run(args: Args, session: Session) -> int:
     if not args.rest:
         raise UsageError(NO_PACKAGE)
-    check_sources(args)
     check_live(args)
     with requests.gathered(session, args, args.rest) as found:
         is_forced = args.flag("force-replacefiles")

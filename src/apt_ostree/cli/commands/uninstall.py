@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apt_ostree.cli import common, requests, transaction
 from apt_ostree.cli.command import Command
-from apt_ostree.cli.commands.install import NO_PACKAGE, SHARED, check_sources
+from apt_ostree.cli.commands.install import NO_PACKAGE, SHARED
 from apt_ostree.cli.options import Args, Opt
 from apt_ostree.cli.session import Session
 from apt_ostree.errors import UsageError
@@ -20,7 +20,6 @@ OPTIONS = (
 def run(args: Args, session: Session) -> int:
     if not args.rest and not args.flag("all"):
         raise UsageError(NO_PACKAGE)
-    check_sources(args)
     with requests.gathered(session, args, args.many("install")) as found:
         edit = Change(
             uninstall=args.rest,
