@@ -264,3 +264,15 @@ def test_no_packages_and_no_ref(composer):
     done = composer.compose("tree", f"--repo={composer.repo}", path, ok=(1,))
     assert "the treefile has no 'ref'" in done.stderr
     assert REF in composer.ostree("refs") or composer.ostree("refs") == ""
+
+
+def test_a_link_for_tmp_and_versions_of_ones_own(composer):
+    text = (
+        f"{SMALL}tmp-is-dir: false\nautomatic-version-prefix: v7\nautomatic-version-suffix: '-'\n"
+    )
+    composer.tree(text, "--no-parent", "--force-nocache")
+    assert Files.of(composer).link("/tmp") == "sysroot/tmp"
+    first = composer.metadata("version")
+    composer.tree(text, "--force-nocache")
+    assert first == "v7"
+    assert composer.metadata("version") == "v7-1"
