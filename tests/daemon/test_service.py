@@ -152,7 +152,10 @@ def test_the_same_request_joins(service, busy):
     assert done.stdout.endswith("Cancelled.\n")
     for client in (busy, second):
         assert client.wait(30) == 130
-        assert "error: Operation was cancelled" in client.communicate()[1]
+    said = [client.communicate() for client in (busy, second)]
+    assert all("error: Operation was cancelled" in stderr for _, stderr in said)
+    attached = "Attaching to existing transaction: install --sysroot="
+    assert [attached in stdout for stdout, _ in said] == [False, True]
 
 
 def connections(service):

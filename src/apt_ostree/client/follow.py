@@ -46,7 +46,9 @@ class Following:
         """
         watch = self._bus.on_daemon_gone(self._lost)
         try:
-            self._call("Start", None)
+            (is_ours,) = self._call("Start", None)
+            if not is_ours and not self._property("Outcome"):
+                self._progress.message(f"Attaching to existing transaction: {self.title()}")
             self._wait()
             return self._outcome()
         finally:
