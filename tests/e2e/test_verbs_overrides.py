@@ -245,6 +245,7 @@ def test_several_at_once(machine, tmp_path):
     assert machine("override", "reset", "--all").stdout == "No changes.\n"
 
 
+@pytest.mark.slow
 def test_waiting_for_the_base(branch, machine, tmp_path):
     d = tmp_path / "built"
     machine.publish(make_deb(d, "hello"))
