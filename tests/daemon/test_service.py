@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.daemons import wait_until
+from fixtures.machines import PROGRAM
 
 from apt_ostree.wire import names, remote
 from apt_ostree.wire.glib import Gio, GLib
@@ -270,8 +271,18 @@ def test_a_broken_configuration_is_told_on_reload(service):
     assert service.property("AutomaticUpdatePolicy") == "check"
 
 
+def ping(service):
+    return subprocess.run(
+        [PROGRAM, "daemon-ping"], env=service.env, capture_output=True, text=True, check=False
+    )
+
+
 def test_work_without_a_daemon(service):
+    assert f"pid: {service.pid}\n" in ping(service).stdout
     service.stop()
+    gone = ping(service)
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert gone.stderr.startswith("error: no daemon answers\n")
     done = service.run("install", "quick", "--dry-run")
     assert done.stderr.startswith("note: working without the daemon: ")
     error = service.run_as_nobody("install", "quick", ok=(1,)).stderr

@@ -348,8 +348,8 @@ def treefile_json(treefile: Path) -> Json:
 
 def ping() -> Json | None:
     """What a daemon says of itself: {version, pid, uptime, transaction}; None without one."""
-    daemon = link.host(Path("/"))
-    return None if daemon is None else dict(daemon.ping())
+    found = link.ask()
+    return None if found is None else dict(found)
 
 
 def cancel(sysroot: Path, progress: Progress, say: Callable[[str], None]) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apt_ostree.errors import AptOstreeError
 
@@ -46,6 +47,17 @@ def _connected() -> Host | None:
                 hint="systemctl status apt-ostreed; or run the command as root",
             ) from err
         sys.stderr.write(f"note: working without the daemon: {err.message}\n")
+        return None
+
+
+def ask() -> Mapping[str, Any] | None:
+    """What a daemon says of itself, without becoming its client; None when none answers."""
+    from apt_ostree.client.bus import Bus, UnreachableError
+    from apt_ostree.client.host import Host
+
+    try:
+        return Host(Bus.system()).ping()
+    except UnreachableError:
         return None
 
 
