@@ -164,3 +164,41 @@ def test_usr_can_be_unlocked_for_this_boot(host):
     assert "error: apply-live is incompatible with unlock state: development" in error
     host.reboot()
     host.inside("test", "!", "-e", "/usr/bin/mine")
+
+
+def test_installing_live(host):
+    error = host("install", "one", "-A", "--reboot", ok=(1,))
+    assert "error: Cannot specify `apply-live` and `reboot`" in error
+    out = host("install", "one", "-A")
+    assert "notice: auto-inferring -y/--assumeyes when not run interactively" in out
+    assert out.endswith("Added:\n  one-1.0.all\nSuccessfully updated running filesystem tree.\n")
+    assert host.inside("sh", "/usr/bin/one") == "1\n"
+    host("install", "two", "-A", "-y")
+    assert host.inside("sh", "/usr/bin/two") == "2\n"
+    pending, booted = host.deployments
+    assert booted["live-replaced"] == pending["checksum"]
+    host.reboot()
+    assert host.deployments[0]["requested-packages"] == ["one", "two"]
+
+
+def test_all_of_it_through_the_daemon(host):
+    host.serve()
+    out = host("install", "one")
+    assert "note: working without the daemon" not in out
+    assert "Staging deployment...done\nAdded:\n  one-1.0.all\n" in out
+    assert host.json("status")["deployments"][0]["staged"] is True
+    assert "Successfully updated running filesystem tree." in host("apply-live")
+    assert host.inside("sh", "/usr/bin/one") == "1\n"
+    assert "LiveCommit" in host("status")
+    host("install", "two", "-A", "-y", "--lock-finalization")
+    assert host.inside("sh", "/usr/bin/two") == "2\n"
+    host("finalize-deployment", "--allow-missing-checksum")
+    assert host.systemctl_calls[-1] == "reboot"
+    error = host("uninstall", "two", ok=(1,))
+    assert "error: Reboot initiated, cannot start new transaction" in error
+    host.reboot()
+    host.serve()
+    assert host.deployments[0]["requested-packages"] == ["one", "two"]
+    assert host("kargs", "--append=quiet").count("Staging deployment...done") == 1
+    host("cleanup", "-p")
+    assert host("upgrade").endswith("No upgrade available.\n")

@@ -52,10 +52,15 @@ def change(
     progress: Progress,
     *,
     reboot: bool = False,
+    live: bool = False,
 ) -> Outcome:
-    """Carry out one change: plan, build, deploy; then reboot where the result wants it."""
+    """Carry out one change: plan, build, deploy; then reboot, or bring the running system to the
+    result, where that is asked for."""
     if (daemon := link.host(sysroot)) is not None:
-        return daemon.change(stateroot, edit, options, progress, reboot=reboot)
+        return daemon.change(stateroot, edit, options, progress, reboot=reboot, live=live)
+    if live:
+        changed: Outcome = _module("host.live").change(sysroot, stateroot, edit, options, progress)
+        return changed
     outcome: Outcome = _module("host.change").run(sysroot, stateroot, edit, options, progress)
     if reboot and outcome.changed and not options.dry_run:
         _reboot()

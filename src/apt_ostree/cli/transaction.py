@@ -56,6 +56,7 @@ def carry_out(
     ending: Ending,
     allow_downgrade: bool = False,
     cache_only: bool = False,
+    live: bool = False,
 ) -> int:
     """Run one change on the sysroot that `args` name, and report it."""
     import dataclasses
@@ -66,10 +67,24 @@ def carry_out(
 
     def work(sysroot: Path, progress: Progress) -> Outcome:
         return backend.change(
-            sysroot, common.stateroot(args), edit, options, progress, reboot=wants_reboot(args)
-        )
+            sysroot, common.stateroot(args), edit, options, progress,
+            reboot=wants_reboot(args), live=live,
+        )  # fmt: skip
 
     return run(session, args, work, ending=ending)
+
+
+def preview(session: Session, args: Args, edit: Change) -> None:
+    """Show what a change would do, before somebody is asked whether to go on."""
+    import dataclasses
+
+    options = dataclasses.replace(common.options(args, session), dry_run=True)
+    with reporting(session, args) as progress:
+        outcome = backend.change(
+            session.sysroot(args), common.stateroot(args), edit, options, progress
+        )
+        if outcome.plan is not None:
+            _show_once(progress, outcome.plan)
 
 
 def run(
@@ -127,6 +142,11 @@ def _say(session: Session, args: Args, sysroot: Path, outcome: Outcome, ending: 
     if outcome.notes.get("downloaded"):
         out.line("Update downloaded.")
     if not outcome.changed or wants_reboot(args):
+        return
+    if (done := outcome.notes.get("live")) is not None:
+        from apt_ostree.cli import live
+
+        live.report(session, sysroot, done)
         return
     if ending.shows_diff:
         for line in booted_diff(sysroot):

@@ -71,8 +71,9 @@ class Host:
         progress: Progress,
         *,
         reboot: bool = False,
+        live: bool = False,
     ) -> Outcome:
-        call = encode.encode(edit, options, reboot=reboot)
+        call = encode.encode(edit, options, reboot=reboot, live=live)
         (address,) = self._os(stateroot, call.method, call.arguments, call.files)
         return _outcome(self._follow(address, progress))
 

@@ -70,7 +70,7 @@ class OSInterface:
         job = Job(
             "change", str(self._core.state.path), self.stateroot, request.change, request.options,
             handles=handles, repo=None if request.repo is None else caller.fds[request.repo],
-            parameters={"reboot": request.reboot},
+            parameters={"reboot": request.reboot, "live": request.apply_live},
         )  # fmt: skip
         title = titles.of_request(method, request)
         # Descriptors are not equal to others, so a call with some is never joined.

@@ -73,10 +73,11 @@ def _end_with_parent() -> None:
 
 
 def _change(job: Job, progress: Reporter) -> Any:
-    from apt_ostree.host import change
+    from apt_ostree.host import change, live
 
+    carry_out = live.change if job.parameters.get("live") else change.run
     with _with_files(job) as edit:
-        return change.run(Path(job.sysroot), job.stateroot, edit, job.options, progress)
+        return carry_out(Path(job.sysroot), job.stateroot, edit, job.options, progress)
 
 
 @contextmanager

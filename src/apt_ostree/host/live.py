@@ -13,9 +13,11 @@ from typing import Any
 
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.host import base, live_state, live_tree, target
+from apt_ostree.host import change as changing
 from apt_ostree.host.live_state import APPLIED, IN_PROGRESS, Live
 from apt_ostree.host.target import Target
 from apt_ostree.insight import diff
+from apt_ostree.model.change import Change, Options, Outcome
 from apt_ostree.model.package_diff import DiffKind, PackageDiff
 from apt_ostree.model.progress import Progress, task
 from apt_ostree.ostree import treediff
@@ -56,6 +58,23 @@ def run(
         if intent.changes:
             _apply(where, intent, progress)
     return _result(intent)
+
+
+def change(
+    sysroot_path: Path,
+    stateroot: str | None,
+    edit: Change,
+    options: Options,
+    progress: Progress,
+) -> Outcome:
+    """Make a change, and bring the running system to what it has made (`notes["live"]`).
+
+    In that order: what is staged stays when it cannot be applied.  Errors as `changing.run`, `run`.
+    """
+    outcome = changing.run(sysroot_path, stateroot, edit, options, progress)
+    if not outcome.changed or options.dry_run:
+        return outcome
+    return replace(outcome, notes={**outcome.notes, "live": run(sysroot_path, progress)})
 
 
 def _result(intent: _Intent) -> dict[str, Any]:
@@ -175,10 +194,13 @@ def _below(paths: list[str], folder: str) -> list[str]:
 
 def _unlock() -> None:
     """In the system's own mount namespace: what is mounted in that of a service stays there."""
-    command = ["ostree", "admin", "unlock", "--transient"]
-    if os.path.isdir("/run/systemd/system"):
-        command = ["systemd-run", "--quiet", "--wait", "--collect", "--", *command]
-    run_program(command)
+    is_managed = os.path.isdir("/run/systemd/system")
+    there = (
+        ["systemd-run", "--quiet", "--wait", "--collect", "--"]
+        if is_managed
+        else ["nsenter", "--target=1", "--mount", "--"]
+    )
+    run_program([*there, "ostree", "admin", "unlock", "--transient"])
 
 
 def _services(changes: Changes) -> list[str]:

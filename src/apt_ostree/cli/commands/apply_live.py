@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-from apt_ostree.cli import backend, common, transaction
+from apt_ostree.cli import backend, common, live, transaction
 from apt_ostree.cli.command import Command, Family
 from apt_ostree.cli.options import Args, Opt
-from apt_ostree.cli.render import diff as diffs
 from apt_ostree.cli.session import Session
 from apt_ostree.errors import AptOstreeError
 
-DONE = "Successfully updated running filesystem tree"
 OPTIONS = (
     Opt("target", metavar="TARGET", help="Target provided commit instead of pending deployment"),
     Opt("reset", help="Reset back to booted commit"),
@@ -31,31 +26,12 @@ def run(args: Args, session: Session) -> int:
             allow_replacement=args.flag("allow-replacement"), dry_run=args.flag("dry-run"),
         )  # fmt: skip
     if args.flag("dry-run"):
-        for line in _packages(sysroot, done):
+        for line in live.packages(sysroot, done):
             session.out.line(line)
         session.out.line(transaction.DRY_RUN_LINE)
         return 0
-    finish(session, sysroot, done)
+    live.report(session, sysroot, done)
     return 0
-
-
-def finish(session: Session, sysroot: Path, done: backend.Json) -> None:
-    """What has changed, and what systemd and the user have to do about it."""
-    out = session.out
-    for line in _packages(sysroot, done):
-        out.line(line)
-    if done["reload"]:
-        backend.reload_units()
-    if not done["units"]:
-        out.line(f"{DONE}.")
-        return
-    out.line(f"{DONE}; Following services may need to be restarted:")
-    for unit in done["units"]:
-        out.line(unit)
-
-
-def _packages(sysroot: Path, done: backend.Json) -> Iterator[str]:
-    return diffs.block(backend.package_diff(sysroot / "ostree/repo", done["from"], done["to"]))
 
 
 COMMAND = Command(run, options=OPTIONS, needs_root=True, family=Family.CLAP)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apt_ostree.cli import common, requests, transaction
+from apt_ostree.cli import common, live, requests, transaction
 from apt_ostree.cli.command import Command
 from apt_ostree.cli.options import Args, Opt
 from apt_ostree.cli.session import Session
@@ -27,28 +27,18 @@ OPTIONS = (
     common.UNINSTALL,
     common.CACHE_ONLY,
     common.DOWNLOAD_ONLY,
-    # hidden until the running system can be changed
-    Opt("apply-live", "A", is_hidden=True),
+    Opt("apply-live", "A",
+        help="Apply changes to both pending deployment and running filesystem tree"),
     Opt("force-replacefiles", help="Allow package to replace files from other packages"),
-)
+)  # fmt: skip
 NO_PACKAGE = "At least one PACKAGE must be specified"
-
-
-def check_live(args: Args) -> None:
-    if not args.flag("apply-live"):
-        return
-    if args.flag("reboot"):
-        raise AptOstreeError("Cannot specify `apply-live` and `reboot`")
-    raise AptOstreeError(
-        "'--apply-live' is not available: this version does not change the running system",
-        hint="leave it out; the packages are there after the next boot",
-    )
 
 
 def run(args: Args, session: Session) -> int:
     if not args.rest:
         raise UsageError(NO_PACKAGE)
-    check_live(args)
+    if args.flag("apply-live"):
+        live.check(args, session.sysroot(args))
     with requests.gathered(session, args, args.rest) as found:
         is_forced = args.flag("force-replacefiles")
         if is_forced and found.names:
@@ -60,7 +50,10 @@ def run(args: Args, session: Session) -> int:
             uninstall=args.many("uninstall"),
         )
         ending = transaction.Ending(exits_77=args.flag("unchanged-exit-77"))
-        return transaction.carry_out(session, args, edit, ending=ending)
+        is_live = args.flag("apply-live")
+        if is_live:
+            live.confirm(session, args, lambda: transaction.preview(session, args, edit))
+        return transaction.carry_out(session, args, edit, ending=ending, live=is_live)
 
 
 COMMAND = Command(run, usage="PACKAGE [PACKAGE...]", options=OPTIONS, needs_root=True)
