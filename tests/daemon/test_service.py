@@ -143,6 +143,11 @@ def test_others_are_told_who_is_at_work(service, busy):
     state = json.loads(service.run("status", "--json").stdout)
     assert state["transaction"][0] == "UpdateDeployment"
     assert state["transaction"][2] == names.os_path("debian")
+    first, title, initiator, *_ = service.run("status").stdout.splitlines()
+    assert first == "State: busy"
+    assert title.startswith("Transaction: install --sysroot=")
+    assert initiator.startswith("  Initiator: client(id:cli dbus::1.")
+    assert initiator.endswith("uid:0)")
 
 
 def test_the_same_request_joins(service, busy):

@@ -69,9 +69,15 @@ def test_the_policy_decides(service, branch):
     assert enabled is True
     assert service.finish(address) == (True, "")
     assert os_property(service, "CachedUpdate")["version"] == "2"
+    assert "AvailableUpdate" not in service.run("status").stdout  # nothing is automatic
+    state = json.loads(service.run("status", "--json").stdout)
+    assert state["cached-update"]["version"] == "2"
     assert service.machine.deployments[0]["version"] == "1"
     (service.directory / "apt-ostreed.conf").write_text("[Daemon]\nAutomaticUpdatePolicy=stage\n")
     service.run("reload")
+    shown = service.run("status").stdout
+    assert "\nAutomaticUpdates: stage; apt-ostreed-automatic.timer: " in shown
+    assert "\nAvailableUpdate:\n        Version: 2 (" in shown
     service.run("upgrade", "--trigger-automatic-update-policy")
     assert service.machine.deployments[0]["version"] == "2"
     with pytest.raises(GLib.Error, match="Invalid value for AutomaticUpdatePolicy: 'x'"):

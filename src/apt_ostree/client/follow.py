@@ -53,8 +53,7 @@ class Following:
             return self._outcome()
         finally:
             self._bus.forget(watch)
-            if not self._peer.is_closed():
-                self._peer.close_sync(None)
+            self.leave()
 
     def stop(self) -> None:
         """Cancel the transaction and wait for its end."""
@@ -64,6 +63,15 @@ class Following:
     def title(self) -> str:
         text: str = self._property("Title")
         return text
+
+    def initiator(self) -> str:
+        text: str = self._property("InitiatingClientDescription")
+        return text
+
+    def leave(self) -> None:
+        """Stop watching; the work goes on."""
+        if not self._peer.is_closed():
+            self._peer.close_sync(None)
 
     def _wait(self) -> None:
         if self._end is None and not self._is_gone:

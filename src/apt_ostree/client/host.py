@@ -8,9 +8,10 @@ from typing import Any
 
 from apt_ostree.client.bus import Bus, DeniedError
 from apt_ostree.client.follow import Following
+from apt_ostree.errors import AptOstreeError
 from apt_ostree.model.change import Change, Options, Outcome
 from apt_ostree.model.plan import Plan, SourceInfo
-from apt_ostree.model.progress import Progress
+from apt_ostree.model.progress import Progress, Silent
 from apt_ostree.wire import encode, names
 from apt_ostree.wire.glib import GLib
 
@@ -47,10 +48,39 @@ class Host:
         return self._bus.properties(names.SYSROOT_PATH, names.SYSROOT)
 
     def state(self) -> dict[str, Any]:
-        """{transaction: [method, sender, path] or None, title, initiator, policy}."""
+        """What only the daemon knows.
+
+        {transaction: [method, sender, path] or None, title, initiator, policy, update}; `update` is
+        what the last check has found for the stateroot that runs, or is the only one.
+        """
         found = self.sysroot()
         who = list(found["ActiveTransaction"])
-        return {"transaction": who if who[0] else None, "policy": found["AutomaticUpdatePolicy"]}
+        state: dict[str, Any] = {
+            "transaction": who if who[0] else None,
+            "policy": found["AutomaticUpdatePolicy"],
+            "update": self._cached_update(),
+        }
+        if address := found["ActiveTransactionPath"]:
+            with suppress(AptOstreeError):  # it may end at any time
+                state["title"], state["initiator"] = self._describe(address)
+        return state
+
+    def _cached_update(self) -> Mapping[str, Any] | None:
+        try:
+            (path,) = self._bus.call(
+                names.SYSROOT_PATH, names.SYSROOT, "GetOS", GLib.Variant("(s)", ("",))
+            )
+        except AptOstreeError:
+            return None  # there are several, and none of them runs
+        update: Mapping[str, Any] = self._bus.properties(path, names.OS)["CachedUpdate"]
+        return update or None
+
+    def _describe(self, address: str) -> tuple[str, str]:
+        watched = Following(self._bus, address, Silent())
+        try:
+            return watched.title(), watched.initiator()
+        finally:
+            watched.leave()
 
     def ping(self) -> Mapping[str, Any]:
         (found,) = self._bus.call(names.SYSROOT_PATH, names.SYSROOT, "Ping")
