@@ -150,6 +150,15 @@ def test_others_are_told_who_is_at_work(service, busy):
     assert initiator.endswith("uid:0)")
 
 
+def test_waiting_for_ones_turn(service, busy):
+    waiting = service.spawn("install", "quick", "--wait", "--dry-run")
+    assert waiting.stderr.readline().startswith("Waiting: Transaction in progress: install ")
+    service.run("cancel")
+    stdout, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    assert "quick-1.0.all (test)" in stdout
+
+
 def test_the_same_request_joins(service, busy):
     second = service.spawn("install", "slow")
     wait_until(lambda: len(connections(service)) > 1, of="the second client")

@@ -41,8 +41,11 @@ UNINSTALL = Opt("uninstall", metavar="PKG", is_repeatable=True, group=_PACKAGES,
                 help="Remove layered package")  # fmt: skip
 PACKAGES = (INSTALL, UNINSTALL)
 
-# Every command that makes a deployment takes these.
+WAIT = Opt("wait", help="Wait for a transaction that is under way instead of failing")
+
+# Every command that makes something takes RESULT, every one that makes a deployment TRANSACTION.
 RESULT = (JSON, TIMING)
+TRANSACTION = (*RESULT, WAIT)
 
 STATUS_UNCHANGED = 77
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,14 @@ from apt_ostree.cli.render import plan as plans
 from apt_ostree.cli.render.progress import Text, watching
 from apt_ostree.cli.render.table import timings
 from apt_ostree.cli.session import Session
-from apt_ostree.errors import AptOstreeError
+from apt_ostree.errors import AptOstreeError, BusyError
 from apt_ostree.model.change import Change, Outcome
 from apt_ostree.model.plan import Plan
 from apt_ostree.model.progress import Progress
 
 REBOOT_LINE = 'Run "systemctl reboot" to start a reboot'
 QUEUED_LINE = f"Changes queued for next boot. {REBOOT_LINE}"
+_POLL_S = 0.5
 DRY_RUN_LINE = "Exiting because of '--dry-run' option"
 
 
@@ -98,7 +101,7 @@ def run(
     sysroot = session.sysroot(args)
     check_reboot(sysroot, args)
     with reporting(session, args) as progress:
-        outcome = work(sysroot, progress)
+        outcome = _in_turn(session, args, partial(work, sysroot, progress))
         if args.flag("dry-run") and not args.flag("json") and outcome.plan is not None:
             _show_once(progress, outcome.plan)
     is_unchanged = not outcome.changed and not outcome.notes.get("downloaded")
@@ -117,6 +120,21 @@ def run(
     else:
         _say(session, args, sysroot, outcome, ending)
     return status
+
+
+def _in_turn(session: Session, args: Args, work: Callable[[], Outcome]) -> Outcome:
+    """Do `work` now, or with `--wait` as soon as nobody else is at work."""
+    is_told = False
+    while True:
+        try:
+            return work()
+        except BusyError as err:
+            if not (args.has("wait") and args.flag("wait")):
+                raise
+            if not is_told:
+                session.out.note(f"Waiting: {err.message}")
+                is_told = True
+            time.sleep(_POLL_S)
 
 
 def _show_once(progress: Progress, plan: Plan) -> None:

@@ -24,7 +24,7 @@ OPTIONS = (
     common.BYPASS_DRIVER,
     Opt("ex-cliwrap", metavar="BOOL", is_hidden=True),
     common.DRY_RUN,
-    *common.RESULT,
+    *common.TRANSACTION,
     *common.PACKAGES,
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ OPTIONS = (
     common.REBOOT,
     common.LOCK,
     common.DRY_RUN,
-    *common.RESULT,
+    *common.TRANSACTION,
 )  # fmt: skip
 _BOTH = "Cannot simultaenously specify"  # codespell:ignore simultaenously - rpm-ostree's text
 

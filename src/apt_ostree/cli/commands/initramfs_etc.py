@@ -20,7 +20,7 @@ OPTIONS = (
     common.LOCK,
     common.UNCHANGED_77,
     common.DRY_RUN,
-    *common.RESULT,
+    *common.TRANSACTION,
 )
 
 

@@ -20,7 +20,7 @@ SHARED = (
     common.UNCHANGED_77,
     common.LOCK,
     *common.SOURCES,
-    *common.RESULT,
+    *common.TRANSACTION,
 )  # fmt: skip
 OPTIONS = (
     *SHARED,

@@ -34,7 +34,7 @@ OPTIONS = (
     Opt("editor", help="Use an editor to modify the kernel arguments"),
     common.LOCK,
     common.DRY_RUN,
-    *common.RESULT,
+    *common.TRANSACTION,
 )  # fmt: skip
 PROC_CMDLINE = Path("/proc/cmdline")
 _EDITS = ("append", "replace", "delete", "append-if-missing", "delete-if-present")

@@ -15,7 +15,7 @@ _COMMON = (
     common.DRY_RUN,
     common.LOCK,
     common.CACHE_ONLY,
-    *common.RESULT,
+    *common.TRANSACTION,
     *common.PACKAGES,
 )
 # -r is --from in `replace`, since it comes first.

@@ -26,7 +26,7 @@ OPTIONS = (
     common.LOCK,
     common.BYPASS_DRIVER,
     common.DRY_RUN,
-    *common.RESULT,
+    *common.TRANSACTION,
     *common.PACKAGES,
 )  # fmt: skip
 _OSTREE_SCHEME = "ostree://"

@@ -17,7 +17,7 @@ OPTIONS = (
     Opt("initramfs", "i", help="Stop regenerating initramfs or tracking files"),
     common.HIDDEN_LOCK,
     common.DRY_RUN,
-    *common.RESULT,
+    *common.TRANSACTION,
     *common.PACKAGES,
 )
 

@@ -7,7 +7,7 @@ from apt_ostree.cli.command import Command
 from apt_ostree.cli.options import Args
 from apt_ostree.cli.session import Session
 
-OPTIONS = (*common.STATEROOT, common.REBOOT, common.DRY_RUN, *common.RESULT)
+OPTIONS = (*common.STATEROOT, common.REBOOT, common.DRY_RUN, *common.TRANSACTION)
 
 
 def run(args: Args, session: Session) -> int:

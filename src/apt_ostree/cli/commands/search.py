@@ -9,7 +9,7 @@ from apt_ostree.cli.options import Args
 from apt_ostree.cli.session import Session
 from apt_ostree.errors import UsageError
 
-OPTIONS = tuple(o for o in SHARED if o is not common.TIMING)
+OPTIONS = tuple(o for o in SHARED if o not in (common.TIMING, common.WAIT))
 
 
 def run(args: Args, session: Session) -> int:
