@@ -4,6 +4,8 @@ import pytest
 from fixtures.debrepo import make_deb
 from fixtures.hosts import running
 
+from apt_ostree.wire import driver
+
 pytestmark = [pytest.mark.root, pytest.mark.network]
 
 
@@ -201,4 +203,21 @@ def test_all_of_it_through_the_daemon(host):
     assert host.deployments[0]["requested-packages"] == ["one", "two"]
     assert host("kargs", "--append=quiet").count("Staging deployment...done") == 1
     host("cleanup", "-p")
+    assert host("upgrade").endswith("No upgrade available.\n")
+
+
+def test_a_program_takes_updates_over(host):
+    assert "error: '--register-driver' needs the daemon" in host(
+        "deploy", "--register-driver=Zincati", ok=(1,)
+    )
+    host.serve()
+    error = host("deploy", "", "--register-driver=Zincati", ok=(1,))
+    assert "error: could not find caller systemd unit" in error  # nothing has one here
+    driver.store(host.run_dir, driver.UpdateDriver("Zincati", "zincati.service"))
+    assert host.json("status")["update-driver"] == {
+        "driver-name": "Zincati", "driver-sd-unit": "zincati.service"
+    }  # fmt: skip
+    shown = host("status", "-v")
+    assert "AutomaticUpdatesDriver: Zincati (zincati.service)\n  DriverState: " in shown
+    # its unit is not active, so that nobody else is kept from updating
     assert host("upgrade").endswith("No upgrade available.\n")

@@ -53,11 +53,16 @@ def change(
     *,
     reboot: bool = False,
     live: bool = False,
+    driver: str | None = None,
 ) -> Outcome:
     """Carry out one change: plan, build, deploy; then reboot, or bring the running system to the
-    result, where that is asked for."""
+    result, where that is asked for.  `driver` is a program that takes updates over with it."""
     if (daemon := link.host(sysroot)) is not None:
-        return daemon.change(stateroot, edit, options, progress, reboot=reboot, live=live)
+        return daemon.change(
+            stateroot, edit, options, progress, reboot=reboot, live=live, driver=driver
+        )
+    if driver is not None:
+        raise AptOstreeError("'--register-driver' needs the daemon")
     if live:
         changed: Outcome = _module("host.live").change(sysroot, stateroot, edit, options, progress)
         return changed

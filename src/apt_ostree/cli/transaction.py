@@ -60,6 +60,7 @@ def carry_out(
     allow_downgrade: bool = False,
     cache_only: bool = False,
     live: bool = False,
+    driver: str | None = None,
 ) -> int:
     """Run one change on the sysroot that `args` name, and report it."""
     import dataclasses
@@ -71,7 +72,7 @@ def carry_out(
     def work(sysroot: Path, progress: Progress) -> Outcome:
         return backend.change(
             sysroot, common.stateroot(args), edit, options, progress,
-            reboot=wants_reboot(args), live=live,
+            reboot=wants_reboot(args), live=live, driver=driver,
         )  # fmt: skip
 
     return run(session, args, work, ending=ending)

@@ -102,8 +102,9 @@ class Host:
         *,
         reboot: bool = False,
         live: bool = False,
+        driver: str | None = None,
     ) -> Outcome:
-        call = encode.encode(edit, options, reboot=reboot, live=live)
+        call = encode.encode(edit, options, reboot=reboot, live=live, driver=driver)
         (address,) = self._os(stateroot, call.method, call.arguments, call.files)
         return _outcome(self._follow(address, progress))
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from apt_ostree.daemon.authority import Authority
 from apt_ostree.daemon.transaction import Initiator
+from apt_ostree.system.cgroup import unit_of
 from apt_ostree.wire.glib import Gio, GLib
 
-_UNIT = re.compile(r"/([^/]+\.(?:service|scope|slice))$")
 _ID_LENGTH = 200  # of the name that a client gives itself; it is shown on one line
 
 
@@ -74,12 +72,12 @@ class Clients:
     async def initiator(self, name: str) -> Initiator:
         """The caller as a transaction remembers it."""
         client = self._registered.get(name) or await self._seen(name, "")
-        return Initiator(name, client.uid, str(client))
+        return Initiator(name, client.uid, str(client), client.unit)
 
     async def _seen(self, name: str, identity: str) -> Client:
         uid = await self._authority.uid(name)
         pid = await self._authority.pid(name)
-        return Client(name, uid, identity, _unit_of(pid))
+        return Client(name, uid, identity, unit_of(pid))
 
     def _vanished(self, _bus: Gio.DBusConnection, name: str) -> None:
         watch = self._watched.pop(name, None)
@@ -92,13 +90,3 @@ class Clients:
 def _unwatch(watch: int) -> bool:
     Gio.bus_unwatch_name(watch)
     return bool(GLib.SOURCE_REMOVE)
-
-
-def _unit_of(pid: int) -> str:
-    """The systemd unit of a process, by its control group; empty when there is none to tell."""
-    try:
-        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    except OSError:
-        return ""  # it ended meanwhile
-    found = next((m for line in lines if (m := _UNIT.search(line.strip()))), None)
-    return "" if found is None else found[1]

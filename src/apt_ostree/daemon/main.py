@@ -69,6 +69,7 @@ class Daemon:
             transactions=Transactions(
                 places.runtime, authority, on_change=self._changed, on_end=self._ended
             ),
+            runtime=places.runtime,
             touch=self._touched,
         )
         self._manager = Manager(self._bus)

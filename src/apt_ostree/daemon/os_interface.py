@@ -14,8 +14,8 @@ from apt_ostree.daemon.query_methods import QueryMethods
 from apt_ostree.daemon.update_methods import UpdateMethods
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.host import kargs
-from apt_ostree.model.change import Options
-from apt_ostree.wire import codec, decode, names
+from apt_ostree.model.change import Change, Options
+from apt_ostree.wire import codec, decode, driver, names
 from apt_ostree.wire.decode import Request
 from apt_ostree.wire.glib import GLib
 from apt_ostree.wire.values import flag, text
@@ -62,16 +62,29 @@ class OSInterface:
     async def _change(self, method: str, caller: Caller, arguments: Sequence[Any]) -> GLib.Variant:
         await self._allow(caller, method, arguments)
         request = decode.decode(method, arguments, fd_count=len(caller.fds))
+        if request.register_driver is not None:
+            asking = await self._core.clients.initiator(caller.name)
+            driver.store(
+                self._core.runtime, driver.UpdateDriver(request.register_driver, asking.unit)
+            )
         self._refuse_layering(request)
         handles = {
             attribute: tuple(caller.fds[h] for h in found)
             for attribute, found in (request.handles or {}).items()
         }
+        is_only_driver = request.register_driver is not None and request.change == Change(
+            pull_base=True, skip_branch_check=request.change.skip_branch_check
+        )
         job = Job(
-            "change", str(self._core.state.path), self.stateroot, request.change, request.options,
-            handles=handles, repo=None if request.repo is None else caller.fds[request.repo],
+            "register-driver" if is_only_driver else "change",
+            str(self._core.state.path),
+            self.stateroot,
+            request.change,
+            request.options,
+            handles=handles,
+            repo=None if request.repo is None else caller.fds[request.repo],
             parameters={"reboot": request.reboot, "live": request.apply_live},
-        )  # fmt: skip
+        )
         title = titles.of_request(method, request)
         # Descriptors are not equal to others, so a call with some is never joined.
         key = (method, arguments, caller.fds and caller.name)

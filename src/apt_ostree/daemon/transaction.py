@@ -30,6 +30,7 @@ class Initiator:
     name: str
     uid: int
     description: str
+    unit: str = ""
 
 
 class Transaction:

@@ -23,7 +23,7 @@ from typing import Any
 from apt_ostree.daemon.job import Job
 from apt_ostree.daemon.report import Reporter
 from apt_ostree.errors import AptOstreeError, CancelledError
-from apt_ostree.model.change import Change
+from apt_ostree.model.change import Change, Outcome
 from apt_ostree.system import fs, signals
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -100,6 +100,13 @@ def _copy(fd: int, to: Path) -> Path:
         source.seek(0)
         shutil.copyfileobj(source, target)
     return to
+
+
+def _register_driver(job: Job, progress: Reporter) -> Any:
+    """The daemon has done it; a deployment was not asked for."""
+    del job
+    progress.message("Empty string revision found; registering update driver only")
+    return Outcome(changed=False)
 
 
 def _rollback(job: Job, progress: Reporter) -> Any:
@@ -184,6 +191,7 @@ def _diff(job: Job, progress: Reporter) -> Any:
 
 _VERBS: Mapping[str, Callable[[Job, Reporter], Any]] = {
     "change": _change,
+    "register-driver": _register_driver,
     "rollback": _rollback,
     "cleanup": _cleanup,
     "finalize": _finalize,

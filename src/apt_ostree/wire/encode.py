@@ -29,9 +29,18 @@ class Call:
     files: tuple[Path, ...] = ()
 
 
-def encode(change: Change, options: Options, *, reboot: bool = False, live: bool = False) -> Call:
-    """The call for a change; the most specific method that can say it."""
+def encode(
+    change: Change,
+    options: Options,
+    *,
+    reboot: bool = False,
+    live: bool = False,
+    driver: str | None = None,
+) -> Call:
+    """The call for a change; `driver` is the name of a program that takes updates over with it."""
     settings = _options(change, options, reboot=reboot)
+    if driver is not None:
+        settings["register-driver"] = GLib.Variant("s", driver)
     if change.initramfs_regenerate is not None:
         body = (change.initramfs_regenerate, list(change.initramfs_args), settings)
         return Call("SetInitramfsState", GLib.Variant("(basa{sv})", body))

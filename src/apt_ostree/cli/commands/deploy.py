@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apt_ostree.cli import backend, common, requests, transaction
+from apt_ostree.cli import backend, common, driver, requests, transaction
 from apt_ostree.cli.command import Command
 from apt_ostree.cli.options import Args, Opt
 from apt_ostree.cli.render.diff import lines
@@ -31,10 +31,11 @@ OPTIONS = (
 
 def run(args: Args, session: Session) -> int:
     _check(args)
+    driver.check(args, session)
     with requests.gathered(session, args, args.many("install")) as found:
         edit = Change(
             pull_base=True,
-            revision=args.rest[0],
+            revision=(args.rest[0] if args.rest else "") or None,
             skip_branch_check=args.flag("skip-branch-check"),
             install=found.names,
             install_local=found.files,
@@ -50,6 +51,7 @@ def run(args: Args, session: Session) -> int:
                 lines=(transaction.REBOOT_LINE,), exits_77=args.flag("unchanged-exit-77")
             ),
             allow_downgrade=not args.flag("disallow-downgrade"),
+            driver=args.text("register-driver"),
         )
 
 
@@ -57,16 +59,12 @@ def _check(args: Args) -> None:
     wrap = args.text("ex-cliwrap")
     if wrap is not None and wrap not in ("true", "false"):
         raise AptOstreeError(f"Expecting --ex-cli-wrap=true/false but found {wrap}")
-    if not args.rest and wrap is None and args.text("register-driver") is None:
+    if not any(args.rest) and wrap is None and args.text("register-driver") is None:
         raise UsageError("REVISION must be specified")
     if args.flag("preview") and (args.many("install") or args.many("uninstall")):
         raise AptOstreeError("Cannot specify both --preview and --install/--uninstall")
-    for name in ("ex-cliwrap", "register-driver"):
-        if args.text(name) is not None:
-            raise AptOstreeError(
-                f"'--{name}' is not available: it works through the daemon, which this version "
-                "does not have"
-            )
+    if wrap is not None:
+        raise AptOstreeError("'--ex-cliwrap' is not available: commands of trees are not wrapped")
 
 
 def _preview(args: Args, session: Session, edit: Change) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apt_ostree.cli import common, requests, transaction
+from apt_ostree.cli import common, driver, requests, transaction
 from apt_ostree.cli.command import Command
 from apt_ostree.cli.options import Args, Opt
 from apt_ostree.cli.session import Session
@@ -34,6 +34,7 @@ _OSTREE_SCHEME = "ostree://"
 
 def run(args: Args, session: Session) -> int:
     edit = _change(args)
+    driver.check(args, session)
     with requests.gathered(session, args, args.many("install")) as found:
         import dataclasses
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from apt_ostree.cli import automatic, backend, common
+from apt_ostree.cli import automatic, backend, common, driver
 from apt_ostree.cli.command import Command
 from apt_ostree.cli.options import Args, Opt
-from apt_ostree.cli.render.status import Activity, StatusOptions, StatusView, status
+from apt_ostree.cli.render.status import Activity, Driver, StatusOptions, StatusView, status
 from apt_ostree.cli.render.update import AvailableUpdate
 from apt_ostree.cli.session import Session
 from apt_ostree.errors import AptOstreeError
@@ -44,11 +44,12 @@ def run(args: Args, session: Session) -> int:
 
 def _print_json(args: Args, session: Session, found: list[Json], state: Json) -> None:
     shown = [d for d in found if d["booted"]] if args.flag("booted") else found
+    taken = driver.current(session.sysroot(args))
     value = {
         "deployments": shown,
         "transaction": state.get("transaction"),
         "cached-update": state.get("update"),
-        "update-driver": None,
+        "update-driver": None if taken is None else taken.as_dict(),
     }
     expression = args.text("jsonpath")
     if expression is None:
@@ -68,7 +69,9 @@ def _print_text(args: Args, session: Session, found: list[Json], state: Json) ->
         only_booted=args.flag("booted"),
     )
     pending = _pending_diff(sysroot, deployments)
+    taken = driver.current(sysroot)
     view = StatusView(
+        driver=None if taken is None else Driver(taken.name, taken.unit, driver.state(taken)),
         deployments=deployments, pending_diff=pending, activity=_activity(state),
         automatic=automatic.describe(state["policy"]) if "policy" in state else None,
         update=None if pending else _update(state), live_diffs=_live_diffs(sysroot, deployments),

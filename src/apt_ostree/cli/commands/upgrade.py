@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apt_ostree.cli import backend, common, requests, transaction
+from apt_ostree.cli import backend, common, driver, requests, transaction
 from apt_ostree.cli.command import Command
 from apt_ostree.cli.options import Args, Opt
 from apt_ostree.cli.render.plan import transaction as transaction_list
@@ -39,6 +39,7 @@ def run(args: Args, session: Session) -> int:
         raise AptOstreeError(f"Cannot specify both --reboot and --{what}")
     if packages and args.flag("preview"):
         raise AptOstreeError("Cannot specify both --preview and --install/--uninstall")
+    driver.check(args, session)
     if args.flag("trigger-automatic-update-policy"):
         return _follow_policy(args, session)
     if is_asking:
