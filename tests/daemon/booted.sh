@@ -19,6 +19,7 @@ mount -t tmpfs -o mode=755 tmpfs "$root"
 cd "$root"
 mkdir boot dev etc home proc root run srv sys test tmp usr var var/lib var/tmp .old .upper
 ln -s ../run var/run
+mount -t tmpfs -o mode=1777 tmpfs tmp
 for name in bin sbin lib lib32 lib64 libx32; do
     if [ -L "/$name" ]; then
         cp -P "/$name" .
@@ -62,7 +63,6 @@ ln -s pts/ptmx dev/ptmx
 mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
 mount -t tmpfs -o mode=1777 tmpfs dev/shm
 mount -t tmpfs -o mode=755 tmpfs run
-mount -t tmpfs -o mode=1777 tmpfs tmp
 
 pivot_root . .old
 cd /

@@ -90,14 +90,16 @@ def test_additions_are_marked():
     assert marked == {m["name"] for m in TABLE["members"] if m.get("ours")}
 
 
-READERS = ("_bool", "_text", "_strings", "_handles", "_handle")
+READERS = ("flag", "text", "strings", "typed", "_handles", "_handle")
 
 
 def test_every_key_that_is_understood_is_documented():
     read = set()
-    for node in ast.walk(ast.parse(Path(decode.__file__).read_text())):
+    files = [Path(decode.__file__), *(TOP / "src/apt_ostree/daemon").glob("*.py")]
+    nodes = [n for file in files for n in ast.walk(ast.parse(file.read_text()))]
+    for node in nodes:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in READERS:
-            read |= {a.value for a in node.args[1:] if isinstance(a, ast.Constant)}
+            read |= {a.value for a in node.args[1:2] if isinstance(a, ast.Constant)}
     assert {"reboot", "set-refspec", "treefile"} <= read
     read |= {key for key, _ in (*keys.OPTION_FLAGS, *keys.OPTION_LISTS)}
     read |= {keys.INITIATOR, *keys.MODIFIER_LISTS, *keys.MODIFIER_FILES}

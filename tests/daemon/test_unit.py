@@ -33,6 +33,7 @@ ConditionPathExists=
 ExecStart=
 ExecStart=/usr/bin/apt-ostree start-daemon --sysroot={sysroot}
 BindPaths={machine}
+BindReadOnlyPaths={checkout}
 Environment=PYTHONDONTWRITEBYTECODE=1
 StandardOutput=append:/test/out/daemon
 StandardError=append:/test/out/daemon
@@ -119,7 +120,8 @@ def install_files(config, machine):
     program.write_text(f'#!/bin/sh\nexec /usr/bin/python3 {PROGRAM} "$@"\n')
     program.chmod(0o755)
     units = config / "etc/systemd/system"
-    names = {"sysroot": machine.path, "machine": machine.path.parent}
+    # The unit hides /tmp and /home, where a checkout may lie.
+    names = {"sysroot": machine.path, "machine": machine.path.parent, "checkout": TOP}
     for path, text in (
         (units / "apt-ostreed.service.d/test.conf", DROP_IN.format(**names)),
         (units / "apt-ostreed-automatic.service.d/test.conf", TOLD),

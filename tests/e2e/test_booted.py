@@ -192,6 +192,8 @@ def test_all_of_it_through_the_daemon(host):
     assert "Successfully updated running filesystem tree." in host("apply-live")
     assert host.inside("sh", "/usr/bin/one") == "1\n"
     assert "LiveCommit" in host("status")
+    host("apply-live", "--reset")
+    host.inside("test", "!", "-e", "/usr/bin/one")
     host("install", "two", "-A", "-y", "--lock-finalization")
     assert host.inside("sh", "/usr/bin/two") == "2\n"
     host("finalize-deployment", "--allow-missing-checksum")

@@ -151,7 +151,10 @@ class Host:
     def apply_live(
         self, progress: Progress, *, target: str | None, reset: bool, replace: bool
     ) -> dict[str, Any]:
-        options = {"replace": GLib.Variant("b", replace), "reset": GLib.Variant("b", reset)}
+        if reset:
+            booted = next((d for d in self.sysroot()["Deployments"] if d["booted"]), None)
+            target, replace = None if booted is None else booted["checksum"], True
+        options = {"replace": GLib.Variant("b", replace)}
         if target is not None:
             options["target"] = GLib.Variant("s", target)
         (path,) = self._bus.call(

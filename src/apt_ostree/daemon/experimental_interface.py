@@ -43,7 +43,6 @@ class ExperimentalInterface:
         await self._core.authority.require_root(caller, "OSExperimental", "LiveFs")
         parameters = {
             "to": text(options, "target") or None,
-            "reset": flag(options, "reset"),
             "allow_replacement": flag(options, "replace"),
         }
         job = Job(
