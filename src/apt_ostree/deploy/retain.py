@@ -108,15 +108,12 @@ def _packages(deployment: Deployment, *, is_layered: bool) -> tuple[Package, ...
         ) from err
 
 
-def set_base_refs(repo: Repo, bases: Iterable[str]) -> None:
-    """Make `aptostree/base/N` name exactly `bases`; needs a transaction.
+def base_refs(repo: Repo, bases: Iterable[str]) -> dict[str, str | None]:
+    """What must be set so that `aptostree/base/N` name exactly `bases`; None removes a ref.
 
     Derived data: a crash before or after leaves refs that the next call makes right.
     """
     wanted = {f"{BASE_PREFIX}/{n}": checksum for n, checksum in enumerate(bases)}
     present = repo.refs(BASE_PREFIX)
-    for ref in present.keys() - wanted.keys():
-        repo.set_ref(ref, None)
-    for ref, checksum in wanted.items():
-        if present.get(ref) != checksum:
-            repo.set_ref(ref, checksum)
+    changed = {ref: checksum for ref, checksum in wanted.items() if present.get(ref) != checksum}
+    return {**dict.fromkeys(sorted(present.keys() - wanted.keys())), **changed}

@@ -48,10 +48,12 @@ def collect(
     packages = unneeded_packages(repo, needs, keeps_downloads=keeps_downloads)
     files = unneeded_files(repo, needs)
     before = forecast.commits(repo)
-    with repo.transaction():
-        retain.set_base_refs(repo, needs.bases)
-        for ref in (*packages, *files, *downloads, *old_initramfs(repo, kept_initramfs)):
-            repo.set_ref(ref, None)
+    gone = (*packages, *files, *downloads, *old_initramfs(repo, kept_initramfs))
+    changes = {**dict.fromkeys(gone), **retain.base_refs(repo, needs.bases)}
+    if changes:  # a transaction waits for the disk
+        with repo.transaction():
+            for ref, checksum in changes.items():
+                repo.set_ref(ref, checksum)
     failpoint.reach("cleanup.before-prune")
     _, freed_bytes = repo.prune()
     failpoint.reach("cleanup.after-prune")
