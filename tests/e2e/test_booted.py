@@ -94,7 +94,7 @@ def test_finalizing_needs_the_right_commit_and_reboots(host):
     assert host.deployments[0]["booted"]
     host("install", "one", "--lock-finalization")
     host("finalize-deployment", first["base-checksum"])
-    assert host.systemctl_calls == ["reboot"]
+    assert host.systemctl_calls[-1] == "reboot"
     host.reboot()
     assert host.deployments[0]["requested-packages"] == ["one"]
     host("install", "two")
@@ -115,7 +115,7 @@ def test_applying_live_and_going_back(host):
     assert host.inside("sh", "/usr/bin/one") == "1\n"
     assert host.inside("cat", "/etc/one.conf") == "a=1\n"
     assert host.inside("stat", "-c%F", "/var/lib/one") == "directory\n"
-    assert host.systemctl_calls == ["daemon-reload"]
+    assert "daemon-reload" in host.systemctl_calls
     pending, booted = host.deployments
     assert booted["live-replaced"] == pending["checksum"]
     assert booted["unlocked"] == "transient"
