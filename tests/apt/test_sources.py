@@ -16,7 +16,7 @@ DEBIAN = """\
 # the main archive
 Types: deb
 # a comment within a stanza
-URIs: http://deb.debian.org/debian
+URIs: http://mirror.invalid/debian
 Suites: bookworm bookworm-updates
 Components: main contrib
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
@@ -63,8 +63,8 @@ def test_single_suite_has_the_plain_stem_as_id():
 
 
 LINES = """\
-deb http://deb.debian.org/debian bookworm main # trailing comment
-deb-src http://deb.debian.org/debian bookworm main
+deb http://mirror.invalid/debian bookworm main # trailing comment
+deb-src http://mirror.invalid/debian bookworm main
 
 deb [arch=amd64,i386 signed-by=/k.gpg trusted=yes] https://x.invalid/deb nodistro main
 #deb http://off.invalid/ x main
@@ -209,7 +209,7 @@ def test_description_for_the_bus():
     found = parse(DEBIAN, "debian.sources")
     assert found[0].describe() == {
         "id": "debian:bookworm",
-        "description": "http://deb.debian.org/debian bookworm main contrib",
+        "description": "http://mirror.invalid/debian bookworm main contrib",
         "is-devel": False, "is-source": False, "is-enabled": True,
     }  # fmt: skip
     (src,) = parse("deb-src http://x/ sid-proposed main\n", "s.list")
