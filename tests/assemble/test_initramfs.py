@@ -1,6 +1,5 @@
 """When an image may be used again.  dracut itself runs in tests/e2e."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -25,8 +24,6 @@ cp /usr/share/members.cpio "$image"
 @pytest.fixture
 def root(tmp_path) -> Path:
     """A tree with a dracut of its own, and the host's programs to run it."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
     root = tmp_path / "tree"
     for name in ("usr/bin", "usr/sbin", "usr/lib/dracut/modules.d/50net", "usr/etc/udev", "etc",
                  f"usr/lib/modules/{KERNEL}", "usr/lib/udev/rules.d", "usr/share", "var", "run",

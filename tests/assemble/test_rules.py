@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from apt_ostree.assemble.layout import DPKG
 from apt_ostree.errors import PackageError
 from apt_ostree.model.package import Package
 
-pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+pytestmark = pytest.mark.root
 
 
 @dataclass

@@ -13,10 +13,7 @@ from apt_ostree.errors import AptOstreeError
 from apt_ostree.ostree.repo import Repo
 from apt_ostree.system import mount
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-]
+pytestmark = pytest.mark.root
 
 
 @pytest.fixture(autouse=True)

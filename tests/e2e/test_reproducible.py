@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,6 @@ from fixtures.machines import CHECKOUT, make_machine, run, suite
 
 pytestmark = [pytest.mark.root, pytest.mark.network, pytest.mark.slow]
 EPOCHS = ("1700000000", "1800000000")  # four years apart
-
-
-@pytest.fixture(autouse=True)
-def _root() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
 
 
 def listing(repo: Path, rev: str) -> list[str]:
