@@ -75,7 +75,7 @@ class Exported:
     """One interface of one object.
 
     `methods` maps names to coroutine functions that take the Caller and the arguments;
-    `properties` gives every value anew.
+    `properties` has a function for each that gives its value anew: GLib asks for one at a time.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class Exported:
         path: str,
         *,
         methods: Mapping[str, Method],
-        properties: Callable[[], Mapping[str, GLib.Variant]] = dict,
+        properties: Mapping[str, Callable[[], GLib.Variant]] | None = None,
         on_call: Callable[[], None] = lambda: None,
     ) -> None:
         self.interface = interface
         self.path = path
         self._methods = methods
-        self._properties = properties
+        self._properties = properties or {}
         self._on_call = on_call
         self._registrations: list[tuple[Gio.DBusConnection, int]] = []
         self._known: Mapping[str, GLib.Variant] = {}
@@ -101,7 +101,7 @@ class Exported:
         register = getattr(connection, "register_object_with_closures2", connection.register_object)
         number = register(self.path, interfaces()[self.interface], self._call, self._get, None)
         self._registrations.append((connection, number))
-        self._known = dict(self._properties())
+        self._known = self.values()
 
     def withdraw(self, connection: Gio.DBusConnection | None = None) -> None:
         for registration in list(self._registrations):
@@ -111,7 +111,7 @@ class Exported:
                 self._registrations.remove(registration)
 
     def values(self) -> dict[str, GLib.Variant]:
-        return dict(self._properties())
+        return {name: value() for name, value in self._properties.items()}
 
     def emit(self, signal: str, body: GLib.Variant | None = None) -> None:
         for connection, _ in list(self._registrations):
@@ -120,7 +120,7 @@ class Exported:
 
     def announce(self) -> None:
         """Tell of the properties that have other values than were told last."""
-        now = dict(self._properties())
+        now = self.values()
         changed = {k: v for k, v in now.items() if k not in self._known or self._known[k] != v}
         self._known = now
         if not changed:
@@ -133,7 +133,8 @@ class Exported:
     def _get(
         self, _connection: Gio.DBusConnection, _sender: str, _path: str, _interface: str, name: str
     ) -> GLib.Variant | None:
-        return self._properties().get(name)
+        value = self._properties.get(name)
+        return None if value is None else value()
 
     def _call(
         self,

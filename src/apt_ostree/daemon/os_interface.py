@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from apt_ostree.daemon import authority as rules
@@ -11,12 +12,12 @@ from apt_ostree.daemon.core import Core
 from apt_ostree.daemon.exported import Caller, Exported
 from apt_ostree.daemon.job import Job
 from apt_ostree.daemon.query_methods import QueryMethods
+from apt_ostree.daemon.state import ROLES
 from apt_ostree.daemon.update_methods import UpdateMethods
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.host import kargs
 from apt_ostree.model.change import Change, Options
 from apt_ostree.wire import codec, decode, driver, names
-from apt_ostree.wire.decode import Request
 from apt_ostree.wire.glib import GLib
 from apt_ostree.wire.values import flag, text
 
@@ -38,18 +39,22 @@ class OSInterface:
         methods |= UpdateMethods(core, stateroot, self.path).methods
         methods |= QueryMethods(core, stateroot, self.path).methods
         self.exported = Exported(
-            names.OS, self.path, methods=methods, properties=self._properties,
+            names.OS, self.path, methods=methods,
+            properties={
+                "Name": lambda: GLib.Variant("s", stateroot),
+                **{role: partial(core.state.role, stateroot, role) for role in ROLES},
+                "CachedUpdate": lambda: codec.dictionary(
+                    self._cached_update(), codec.CACHED_UPDATE
+                ),
+                "HasCachedUpdateRpmDiff": lambda: GLib.Variant(
+                    "b", "rpm-diff" in self._cached_update()
+                ),
+            },
             on_call=core.touch,
         )  # fmt: skip
 
-    def _properties(self) -> Mapping[str, GLib.Variant]:
-        update = self._core.state.cached_update(self.stateroot) or {}
-        return {
-            "Name": GLib.Variant("s", self.stateroot),
-            **self._core.state.roles(self.stateroot),
-            "CachedUpdate": codec.dictionary(update, codec.CACHED_UPDATE),
-            "HasCachedUpdateRpmDiff": GLib.Variant("b", "rpm-diff" in update),
-        }
+    def _cached_update(self) -> Mapping[str, Any]:
+        return self._core.state.cached_update(self.stateroot) or {}
 
     # -- changes
 
@@ -67,7 +72,6 @@ class OSInterface:
             driver.store(
                 self._core.runtime, driver.UpdateDriver(request.register_driver, asking.unit)
             )
-        self._refuse_layering(request)
         handles = {
             attribute: tuple(caller.fds[h] for h in found)
             for attribute, found in (request.handles or {}).items()
@@ -89,16 +93,6 @@ class OSInterface:
         # Descriptors are not equal to others, so a call with some is never joined.
         key = (method, arguments, caller.fds and caller.name)
         return await self._begin(caller, method, job, title=title, key=key)
-
-    def _refuse_layering(self, request: Request) -> None:
-        change = request.change
-        if self._core.config.lock_layering and (
-            change.install
-            or change.override_remove
-            or change.override_replace_from
-            or request.handles
-        ):
-            raise AptOstreeError("Cannot operate; `LockLayering=true` in configuration.")
 
     async def _rollback(self, caller: Caller, options: Mapping[str, Any]) -> GLib.Variant:
         await self._allow(caller, "Rollback", ())

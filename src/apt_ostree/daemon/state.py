@@ -13,6 +13,7 @@ from apt_ostree.wire import codec
 from apt_ostree.wire.glib import GLib
 
 Json = Mapping[str, Any]
+ROLES = ("BootedDeployment", "DefaultDeployment", "RollbackDeployment")
 
 
 class State:
@@ -43,18 +44,15 @@ class State:
             return name
         return target.choose_stateroot(Sysroot.open(self.path), None)
 
-    def roles(self, stateroot: str) -> dict[str, GLib.Variant]:
-        """The three deployments that are properties of a stateroot, `{}` for those that are not."""
+    def role(self, stateroot: str, name: str) -> GLib.Variant:
+        """The deployment of a stateroot that is its property `name`, `{}` where there is none."""
         own = [d for d in self.deployments if d["osname"] == stateroot]
         booted = next((d for d in own if d["booted"]), None)
-        default = own[0] if own else None
         after = own[own.index(booted) + 1 :] if booted is not None else own[1:]
-        rollback = after[0] if after else None
-        found = {
-            "BootedDeployment": booted, "DefaultDeployment": default,
-            "RollbackDeployment": rollback,
-        }  # fmt: skip
-        return {k: codec.dictionary(d or {}, codec.DEPLOYMENT) for k, d in found.items()}
+        found = dict(
+            zip(ROLES, (booted, next(iter(own), None), next(iter(after), None)), strict=True)
+        )
+        return codec.dictionary(found[name] or {}, codec.DEPLOYMENT)
 
     def cached_update(self, stateroot: str) -> Json | None:
         """What the last check found, as long as it is about what runs (or, offline, boots)."""

@@ -37,26 +37,33 @@ class SysrootInterface:
                 "GetOS": self._get_os,
                 "Ping": self._ping,
             },
-            properties=self._properties,
+            properties={
+                "Booted": self._booted,
+                "Path": lambda: GLib.Variant("s", str(core.state.path)),
+                "ActiveTransaction": self._active,
+                "ActiveTransactionPath": self._address,
+                "AutomaticUpdatePolicy": self._policy,
+                "Deployments": core.state.all,
+            },
             on_call=core.touch,
         )
 
-    def _properties(self) -> Mapping[str, GLib.Variant]:
-        state, active = self._core.state, self._core.transactions.active
-        booted = state.booted
-        who = (
-            ("", "", "") if active is None else (active.method, active.initiator.name, active.path)
-        )
-        return {
-            "Booted": GLib.Variant("o", "/" if booted is None else names.os_path(booted["osname"])),
-            "Path": GLib.Variant("s", str(state.path)),
-            "ActiveTransaction": GLib.Variant("(sss)", who),
-            "ActiveTransactionPath": GLib.Variant("s", "" if active is None else active.address),
-            "AutomaticUpdatePolicy": GLib.Variant(
-                "s", self._core.config.automatic_update_policy.value
-            ),
-            "Deployments": state.all(),
-        }
+    def _booted(self) -> GLib.Variant:
+        booted = self._core.state.booted
+        return GLib.Variant("o", "/" if booted is None else names.os_path(booted["osname"]))
+
+    def _active(self) -> GLib.Variant:
+        active = self._core.transactions.active
+        if active is None:
+            return GLib.Variant("(sss)", ("", "", ""))
+        return GLib.Variant("(sss)", (active.method, active.initiator.name, active.path))
+
+    def _address(self) -> GLib.Variant:
+        active = self._core.transactions.active
+        return GLib.Variant("s", "" if active is None else active.address)
+
+    def _policy(self) -> GLib.Variant:
+        return GLib.Variant("s", self._core.config.automatic_update_policy.value)
 
     async def _register(self, caller: Caller, options: Mapping[str, Any]) -> None:
         await self._allow(caller, "RegisterClient")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,11 @@ class Transaction:
             names.TRANSACTION,
             names.TRANSACTION_PATH,
             methods={"Start": self._start, "Cancel": self._cancel},
-            properties=self._properties,
+            properties={
+                "Title": lambda: GLib.Variant("s", self.title),
+                "InitiatingClientDescription": lambda: GLib.Variant("s", initiator.description),
+                "Outcome": lambda: GLib.Variant("s", json.dumps(self.last) if self.last else ""),
+            },
         )
         socket.unlink(missing_ok=True)
         self._server = Gio.DBusServer.new_sync(
@@ -179,13 +183,6 @@ class Transaction:
         self._exported.withdraw(peer)
         if self.last is not None and not self._peers:
             self.close()
-
-    def _properties(self) -> Mapping[str, GLib.Variant]:
-        return {
-            "Title": GLib.Variant("s", self.title),
-            "InitiatingClientDescription": GLib.Variant("s", self.initiator.description),
-            "Outcome": GLib.Variant("s", "" if self.last is None else json.dumps(self.last)),
-        }
 
     async def _start(self, caller: Caller) -> GLib.Variant:
         if self.last is not None:
