@@ -55,17 +55,9 @@ def state(driver: UpdateDriver) -> str:
 
 
 def show(unit: str) -> Mapping[str, str]:
-    """Properties of a unit; none where there is no systemd to ask."""
-    from apt_ostree.system.run import run
+    from apt_ostree.system import units  # not for every start
 
-    if not os.path.isdir("/run/systemd/system"):
-        return {}
-    fields = "ActiveState,StatusText,Documentation"
-    try:
-        shown = run(["systemctl", "show", f"--property={fields}", "--", unit])
-    except AptOstreeError:
-        return {}
-    return dict(line.split("=", 1) for line in shown.output.splitlines() if "=" in line)
+    return units.show(unit, ("ActiveState", "StatusText", "Documentation"))
 
 
 def _own_unit() -> str:
