@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from apt_ostree.errors import AptOstreeError
-from apt_ostree.model import kargs
+from apt_ostree.model import kargs, texts
 from apt_ostree.model.change import Change, KargsEdit, Options
 from apt_ostree.wire.keys import (
     INITIATOR,
@@ -148,9 +148,9 @@ def _update(arguments: Sequence[Any]) -> Request:
         if modifiers.get(key):
             raise AptOstreeError("apt has no modules", hint="name packages instead")
     if modifiers.get("install-fileoverride-packages"):
-        raise AptOstreeError("Non-local fileoverrides not implemented")
+        raise AptOstreeError(texts.FILEOVERRIDE_BY_NAME)
     if modifiers.get("override-replace-packages"):
-        raise AptOstreeError("Non-local replacement overrides not implemented yet")
+        raise AptOstreeError(texts.REPLACEMENT_BY_NAME)
     refspec, revision = text(modifiers, "set-refspec"), text(modifiers, "set-revision")
     is_pinned = flag(settings, "no-pull-base")
     lists: dict[str, Any] = {a: strings(modifiers, key) for key, a in MODIFIER_LISTS.items()}
@@ -205,7 +205,7 @@ def _check(request: Request) -> None:
     if request.repo is not None and not change.refspec:
         raise AptOstreeError("Missing ref for transient local rebases")
     if request.repo is not None and change.revision is not None:
-        raise AptOstreeError("Revision overrides for transient local rebases not implemented yet")
+        raise AptOstreeError(texts.REVISION_OF_LOCAL_REPO)
 
 
 def _has_override_modifiers(request: Request) -> bool:

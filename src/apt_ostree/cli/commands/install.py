@@ -7,6 +7,7 @@ from apt_ostree.cli.command import Command
 from apt_ostree.cli.options import Args, Opt
 from apt_ostree.cli.session import Session
 from apt_ostree.errors import AptOstreeError, UsageError
+from apt_ostree.model import texts
 from apt_ostree.model.change import Change
 
 # install, uninstall and search accept the union of these; what has no use is ignored.
@@ -42,7 +43,7 @@ def run(args: Args, session: Session) -> int:
     with requests.gathered(session, args, args.rest) as found:
         is_forced = args.flag("force-replacefiles")
         if is_forced and found.names:
-            raise AptOstreeError("Non-local fileoverrides not implemented")
+            raise AptOstreeError(texts.FILEOVERRIDE_BY_NAME)
         edit = Change(
             install=found.names,
             install_local=() if is_forced else found.files,

@@ -7,6 +7,7 @@ from apt_ostree.cli.command import Command
 from apt_ostree.cli.options import Args, Opt
 from apt_ostree.cli.session import Session
 from apt_ostree.errors import AptOstreeError, UsageError
+from apt_ostree.model import texts
 from apt_ostree.model.change import Change
 
 _COMMON = (
@@ -37,7 +38,6 @@ _KINDS = ("repo", "suite")
 _UNDO = 'Use "apt-ostree override reset" to undo overrides'
 _CHANGED = transaction.Ending(lines=(_UNDO, transaction.REBOOT_LINE))
 _RESET = transaction.Ending(lines=(transaction.REBOOT_LINE,))
-_NON_LOCAL = "Non-local replacement overrides not implemented yet"
 _NO_PACKAGE = "At least one PACKAGE must be specified"
 
 
@@ -58,7 +58,8 @@ def replace(args: Args, session: Session) -> int:
         wanted, extra = _apart(found, args.rest)
         if source is None and wanted.names:
             raise AptOstreeError(
-                _NON_LOCAL, hint="name .deb files, or use --experimental --from=repo=ID"
+                texts.REPLACEMENT_BY_NAME,
+                hint="name .deb files, or use --experimental --from=repo=ID",
             )
         edit = Change(
             override_replace_local=wanted.files,
@@ -105,7 +106,7 @@ def remove(args: Args, session: Session) -> int:
     with requests.gathered(session, args, (*replacements, *args.many("install"))) as found:
         wanted, extra = _apart(found, replacements)
         if wanted.names:
-            raise AptOstreeError(_NON_LOCAL, hint="--replace takes .deb files")
+            raise AptOstreeError(texts.REPLACEMENT_BY_NAME, hint="--replace takes .deb files")
         edit = Change(
             override_remove=args.rest,
             override_replace_local=wanted.files,

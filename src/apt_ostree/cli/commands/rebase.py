@@ -7,6 +7,7 @@ from apt_ostree.cli.command import Command
 from apt_ostree.cli.options import Args, Opt
 from apt_ostree.cli.session import Session
 from apt_ostree.errors import AptOstreeError, UsageError
+from apt_ostree.model import texts
 from apt_ostree.model.change import Change
 
 OPTIONS = (
@@ -95,7 +96,7 @@ def _check_local(refspec: str, revision: str | None) -> None:
     if not ref:
         raise AptOstreeError("Missing REF in LOCALPATH:REF rebase")
     if revision is not None:
-        raise AptOstreeError("Revision overrides for transient local rebases not implemented yet")
+        raise AptOstreeError(texts.REVISION_OF_LOCAL_REPO)
 
 
 def _custom_origin(args: Args) -> tuple[str, str] | None:
