@@ -190,13 +190,6 @@ def booted_diff(sysroot: Path) -> Iterator[str]:
 
 def outcome_json(outcome: Outcome, *, is_dry_run: bool) -> dict[str, Any]:
     """`--json`: a dry run prints the plan alone, a real one what became of it."""
-    plan = None if outcome.plan is None else outcome.plan.as_dict()
-    if is_dry_run and plan is not None:
-        return plan
-    return {
-        "changed": outcome.changed,
-        "deployment": outcome.deployment,
-        "plan": plan,
-        "timings": dict(outcome.timings),
-        "notes": dict(outcome.notes),
-    }
+    if is_dry_run and outcome.plan is not None:
+        return outcome.plan.as_dict()
+    return outcome.as_dict()

@@ -10,7 +10,7 @@ from apt_ostree.client.bus import Bus, DeniedError
 from apt_ostree.client.follow import Following
 from apt_ostree.errors import AptOstreeError
 from apt_ostree.model.change import Change, Options, Outcome
-from apt_ostree.model.plan import Plan, SourceInfo
+from apt_ostree.model.plan import SourceInfo
 from apt_ostree.model.progress import Progress, Silent
 from apt_ostree.wire import encode, names
 from apt_ostree.wire.glib import GLib
@@ -106,7 +106,7 @@ class Host:
     ) -> Outcome:
         call = encode.encode(edit, options, reboot=reboot, live=live, driver=driver)
         (address,) = self._os(stateroot, call.method, call.arguments, call.files)
-        return _outcome(self._follow(address, progress))
+        return Outcome.from_dict(self._follow(address, progress))
 
     def automatic_update(
         self, stateroot: str | None, command_line: str, progress: Progress, *, wait: bool
@@ -129,7 +129,7 @@ class Host:
     def rollback(self, stateroot: str | None, progress: Progress, *, reboot: bool) -> Outcome:
         body = GLib.Variant("(a{sv})", ({"reboot": GLib.Variant("b", reboot)},))
         (address,) = self._os(stateroot, "Rollback", body)
-        return _outcome(self._follow(address, progress))
+        return Outcome.from_dict(self._follow(address, progress))
 
     def finalize(
         self,
@@ -146,7 +146,7 @@ class Host:
         }
         body = GLib.Variant("(a{sv})", (options,))
         (address,) = self._os(stateroot, "FinalizeDeployment", body)
-        return _outcome(self._follow(address, progress))
+        return Outcome.from_dict(self._follow(address, progress))
 
     def apply_live(
         self, progress: Progress, *, target: str | None, reset: bool, replace: bool
@@ -198,14 +198,3 @@ class Host:
 
     def _follow(self, address: str, progress: Progress) -> Any:
         return Following(self._bus, address, progress).run()
-
-
-def _outcome(raw: Mapping[str, Any]) -> Outcome:
-    plan = raw["plan"]
-    return Outcome(
-        changed=raw["changed"],
-        plan=None if plan is None else Plan.from_dict(plan),
-        deployment=raw["deployment"],
-        timings=raw["timings"],
-        notes=raw["notes"],
-    )

@@ -48,23 +48,11 @@ class Reporter:
         self._say("plan", plan=plan.as_dict())
 
     def done(self, result: Any) -> None:
-        """The result of the verb: what `result_json` makes of it."""
-        self._say("done", result=result_json(result))
+        """The result of the verb, in JSON values."""
+        self._say("done", result=result.as_dict() if isinstance(result, Outcome) else result)
 
     def failed(self, error: AptOstreeError) -> None:
         self._say("failed", error=error_json(error))
-
-
-def result_json(result: Any) -> Any:
-    if not isinstance(result, Outcome):
-        return result
-    return {
-        "changed": result.changed,
-        "deployment": result.deployment,
-        "plan": None if result.plan is None else result.plan.as_dict(),
-        "timings": dict(result.timings),
-        "notes": dict(result.notes),
-    }
 
 
 def error_json(error: AptOstreeError) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from apt_ostree.model.plan import Plan
 
@@ -109,3 +109,24 @@ class Outcome:
     deployment: str | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON values: what `--json` prints and a worker reports."""
+        return {
+            "changed": self.changed,
+            "deployment": self.deployment,
+            "plan": None if self.plan is None else self.plan.as_dict(),
+            "timings": dict(self.timings),
+            "notes": dict(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Self:
+        plan = raw["plan"]
+        return cls(
+            changed=raw["changed"],
+            plan=None if plan is None else Plan.from_dict(plan),
+            deployment=raw["deployment"],
+            timings=raw["timings"],
+            notes=raw["notes"],
+        )
