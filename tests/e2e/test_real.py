@@ -7,15 +7,14 @@ test_services.py.
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures.bootable import bootable_repo, example_ref
+from fixtures.bootable import example_machine
 from fixtures.booted import booted, inside, private_mounts  # noqa: F401 - one is a fixture
 from fixtures.debrepo import make_deb
-from fixtures.machines import Machine, make_machine, run
+from fixtures.machines import Machine, make_machine
 
 pytestmark = [
     pytest.mark.root, pytest.mark.network, pytest.mark.slow,
@@ -100,14 +99,8 @@ def test_a_local_package_in_opt_runs(machine, tmp_path):
 def test_another_kernel_replaces_the_first_one(tmp_path_factory):
     """Exactly one stays, with one initramfs of its own that libostree boots."""
     work = tmp_path_factory.mktemp("kernel")
-    path = work / "sysroot"
-    run("init", "--stateroot=debian", path)
-    subprocess.run(
-        ["ostree", f"--repo={path}/ostree/repo", "pull-local", str(bootable_repo()), example_ref()],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    machine = Machine(path, work / "debs")
-    machine("rebase", example_ref())
+    machine = example_machine(work)
+    path = machine.path
     machine("refresh-md")
     (before,) = kernels(machine.tree)
     done = machine("override", "remove", f"linux-image-{before}", "linux-image-amd64",

@@ -4,28 +4,10 @@ import json
 import subprocess
 
 import pytest
-from fixtures.branch import BRANCH, REMOTE, ostree
+from fixtures.branch import BRANCH, REMOTE, error, first, ostree
 from fixtures.debrepo import make_deb, make_repo
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
-
-
-@pytest.fixture
-def machine(branch, tmp_path):
-    made = branch.machine(tmp_path)
-    yield made
-    made.check()
-    made.release()
-
-
-def first(machine) -> dict:
-    return machine.deployments[0]
-
-
-def error(machine, *argv: object) -> str:
-    """The line that says what is wrong; where arguments are, the help comes before it."""
-    lines = machine(*argv, ok=[1]).stderr.splitlines()
-    return next(line for line in lines if line.startswith("error: "))
 
 
 def test_a_new_base_keeps_layers_and_overrides(branch, machine, tmp_path):

@@ -3,26 +3,10 @@
 import json
 
 import pytest
-from fixtures.branch import BRANCH, REMOTE, ostree
+from fixtures.branch import BRANCH, REMOTE, error, first, ostree
 from fixtures.debrepo import make_deb, make_repo
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
-
-
-@pytest.fixture
-def machine(branch, tmp_path):
-    made = branch.machine(tmp_path)
-    yield made
-    made.release()
-
-
-def first(machine) -> dict:
-    return machine.deployments[0]
-
-
-def error(machine, *argv: object) -> str:
-    lines = machine(*argv, ok=[1]).stderr.splitlines()
-    return next(line for line in lines if line.startswith("error: "))
 
 
 PACKAGE = (str, str, int, str, str, str)  # nevra, name, epoch, version, release, arch

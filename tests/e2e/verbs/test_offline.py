@@ -9,14 +9,6 @@ from fixtures.debrepo import make_deb
 pytestmark = [pytest.mark.root, pytest.mark.network]
 
 
-@pytest.fixture
-def machine(branch, tmp_path):
-    made = branch.machine(tmp_path)
-    yield made
-    made.check()
-    made.release()
-
-
 def cut_off(machine) -> None:
     """No source is reachable, and what was known of them is gone too."""
     shutil.rmtree(machine.debs)

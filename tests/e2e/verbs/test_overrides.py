@@ -1,31 +1,12 @@
 """Overrides: other versions of base packages, packages left out, and what becomes of both."""
 
 import pytest
+from fixtures.branch import error, first
 from fixtures.debrepo import make_deb
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
 UNDO = 'Use "apt-ostree override reset" to undo overrides\n'
 REBOOT = 'Run "systemctl reboot" to start a reboot\n'
-
-
-@pytest.fixture
-def machine(branch, tmp_path):
-    made = branch.machine(tmp_path)
-    yield made
-    made.check()
-    made.release()
-
-
-def first(machine) -> dict:
-    return machine.deployments[0]
-
-
-def error(machine, *argv: object) -> str:
-    """The line that says what is wrong; nothing may have changed."""
-    before = [d["id"] for d in machine.deployments]
-    lines = machine(*argv, ok=[1]).stderr.splitlines()
-    assert [d["id"] for d in machine.deployments] == before
-    return next(line for line in lines if line.startswith("error: "))
 
 
 def libk(machine) -> str:

@@ -1,29 +1,10 @@
 """Packages given as files: kept by content for as long as they are asked for, file or no file."""
 
 import pytest
+from fixtures.branch import error_lines, first
 from fixtures.debrepo import make_deb
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
-
-
-@pytest.fixture
-def machine(branch, tmp_path):
-    made = branch.machine(tmp_path)
-    yield made
-    made.check()
-    made.release()
-
-
-def first(machine) -> dict:
-    return machine.deployments[0]
-
-
-def error(machine, *argv: object) -> list[str]:
-    """The error and what follows it; nothing may have changed."""
-    before = [d["id"] for d in machine.deployments]
-    lines = machine(*argv, ok=[1]).stderr.splitlines()
-    assert [d["id"] for d in machine.deployments] == before
-    return lines[next(n for n, line in enumerate(lines) if line.startswith("error: ")) :]
 
 
 def content(machine, path: str) -> str:
@@ -59,7 +40,7 @@ def test_the_file_may_go(branch, machine, tmp_path):
     # another package wants the same path: only dpkg can say so, and it needs the file again
     clean_up(machine)
     clash = make_deb(d, "clash", files={"/usr/bin/mine": "clash"})
-    lines = error(machine, "install", clash)
+    lines = error_lines(machine, "install", clash)
     assert "trying to overwrite '/usr/bin/mine'" in "\n".join(lines)
     machine("install", "--force-replacefiles", clash)
     clash.unlink()
@@ -69,7 +50,7 @@ def test_the_file_may_go(branch, machine, tmp_path):
     clean_up(machine)
     machine("install", "other")
     assert content(machine, "usr/bin/mine") == "clash"
-    assert error(machine, "install", "--force-replacefiles", "helper")[0] == (
+    assert error_lines(machine, "install", "--force-replacefiles", "helper")[0] == (
         "error: Non-local fileoverrides not implemented"
     )
     machine("uninstall", "clash-1.0.all")
@@ -79,7 +60,7 @@ def test_the_file_may_go(branch, machine, tmp_path):
     assert first(machine)["requested-local-packages"] == []
     assert not (machine.tree / "usr/bin/mine").exists()
     assert first(machine)["packages"] == ["other"]
-    assert error(machine, "uninstall", "mine") == [
+    assert error_lines(machine, "uninstall", "mine") == [
         "error: Package/capability 'mine' is not currently requested",
         "apt-ostree list --layered",
     ]
@@ -100,7 +81,9 @@ def test_versions_and_contents_of_one_name(machine, tmp_path):
     machine("install", one)
     assert content(machine, "usr/bin/mine") == "one"
     assert first(machine)["requested-local-packages"] == ["mine-2.all"]
-    assert error(machine, "install", one)[0] == "error: Package 'mine-2.all' is already layered"
+    assert (
+        error_lines(machine, "install", one)[0] == "error: Package 'mine-2.all' is already layered"
+    )
     machine("install", "--idempotent", one)
     machine("install", "--idempotent", "--unchanged-exit-77", one, ok=[77])
     # the same name and version, but not the same package
@@ -147,7 +130,7 @@ def test_a_file_that_takes_part_only_later(branch, machine, tmp_path):
     branch.point("2")
     machine("upgrade")
     tool = make_deb(d, "tool", "7", files={"/usr/bin/tool": "7"})
-    assert error(machine, "install", tool) == [
+    assert error_lines(machine, "install", tool) == [
         'error: "tool-7.all" is already provided by: tool-1.0.all. '
         "Use --allow-inactive to explicitly require it."
     ]
