@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +39,14 @@ def enter_private_namespace() -> None:
         raise AptOstreeError(
             f"entering a mount namespace: {os.strerror(number)}", hint="run this command as root"
         )
-    _mount("none", Path("/"), "", MS_REC | MS_SLAVE)
+    if _libc.mount(b"none", b"/", b"", MS_REC | MS_SLAVE, b"") != 0:
+        number = ctypes.get_errno()
+        # Only a mount point can be kept from spreading mounts; the root of a chroot may be none.
+        why = "it is no mount point" if number == errno.EINVAL else os.strerror(number)
+        raise AptOstreeError(
+            f"keeping mounts below / private: {why}",
+            hint="in a chroot: mount --bind DIRECTORY DIRECTORY before entering it",
+        )
 
 
 def is_overlay(path: Path) -> bool:
